@@ -1,0 +1,99 @@
+#include "core/backend.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/cpu/backend_cpu.h"
+
+namespace pare {
+namespace {
+
+constexpr int device_types = 3;
+
+struct Registry {
+  std::mutex mutex;
+  Backend backends[device_types];
+  bool present[device_types] = {};
+  std::map<std::string, int, std::less<>> index;
+  std::vector<const char*> names;
+  // fn[type][index]; a fixed block so that calls need no lock.
+  static constexpr int max_kernels = 1024;
+  std::atomic<KernelFn> fn[device_types][max_kernels] = {};
+
+  int index_of(std::string_view name) {
+    if (const auto it = index.find(name); it != index.end()) return it->second;
+    check(int(names.size()) < max_kernels, "more than {} kernels", max_kernels);
+    const int i = int(names.size());
+    names.push_back(intern(name));
+    index.emplace(name, i);
+    return i;
+  }
+  void add(int type, const Backend& b) {
+    check(b.abi == backend_abi, ErrorCode::device, "backend '{}' speaks contract {}, this is {}",
+          b.name, b.abi, backend_abi);
+    backends[type] = b;
+    present[type] = true;
+    for (int i = 0; i < b.row_count; ++i) fn[type][index_of(b.rows[i].name)] = b.rows[i].fn;
+  }
+};
+
+Registry& registry() {
+  static Registry* r = [] {
+    auto* made = new Registry;
+    made->add(int(DeviceType::cpu), cpu::backend());
+    return made;
+  }();
+  return *r;
+}
+
+}  // namespace
+
+const Backend& backend_of(Device device) {
+  Registry& r = registry();
+  check(r.present[int(device.type)], ErrorCode::device, "device '{}' is not present", device);
+  return r.backends[int(device.type)];
+}
+
+void register_backend(DeviceType type, const Backend& backend) {
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  r.add(int(type), backend);
+}
+
+void register_kernel(const char* name, DeviceType type, KernelFn fn) {
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  r.fn[int(type)][r.index_of(name)] = fn;
+}
+
+Kernel::Kernel(std::string_view name) {
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  index_ = r.index_of(name);
+}
+
+bool Kernel::on(Device device) const {
+  return registry().fn[int(device.type)][index_].load(std::memory_order_relaxed) != nullptr;
+}
+
+void Kernel::operator()(Device device, const KernelArgs& args) const {
+  Registry& r = registry();
+  const KernelFn fn = r.fn[int(device.type)][index_].load(std::memory_order_relaxed);
+  if (!fn)
+    fail(ErrorCode::device, "kernel '{}' is not on device '{}'; run this network on the CPU",
+         r.names[size_t(index_)], device);
+  KernelArgs with_error = args;
+  char text[256] = "";
+  with_error.error = text;
+  const Status status = fn(with_error);
+  if (status == Status::ok) return;
+  fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device, "kernel '{}' on {}: {}",
+       r.names[size_t(index_)], device, text[0] ? text : "unsupported element type or format");
+}
+
+}  // namespace pare

@@ -1,0 +1,17 @@
+// The CPU's table of kernels: rows come from each file of op kernels under core/cpu/.
+#pragma once
+
+#include "core/backend.h"
+
+namespace pare::cpu {
+
+const Backend& backend();
+
+// One list of rows per file of kernels; backend_cpu.cpp joins them.
+struct KernelList {
+  const KernelRow* rows;
+  int count;
+};
+KernelList format_kernels();
+
+}  // namespace pare::cpu

@@ -1,0 +1,114 @@
+#include "core/storage.h"
+
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+
+#include "core/backend.h"
+
+namespace pare {
+namespace {
+
+// Four classes an octave: at most a quarter of a block is wasted.
+constexpr int class_count = 4 * 48;
+constexpr size_t smallest = 64;
+
+int class_of(size_t bytes) {
+  if (bytes <= smallest) return 0;
+  const int octave = std::bit_width(bytes - 1) - 1;  // 2^octave < bytes <= 2^(octave+1)
+  const size_t quarter = size_t(1) << (octave - 2);
+  const int step = int((bytes - 1 - (size_t(1) << octave)) / quarter);
+  return (octave - 6) * 4 + step + 1;
+}
+size_t class_bytes(int size_class) {
+  if (size_class == 0) return smallest;
+  const int octave = (size_class - 1) / 4 + 6, step = (size_class - 1) % 4;
+  return (size_t(1) << octave) + size_t(step + 1) * (size_t(1) << (octave - 2));
+}
+
+struct Pool {
+  std::mutex mutex;
+  Storage* free[class_count] = {};
+  PoolStatistics statistics;
+};
+
+// Never destroyed: tensors with static lifetime may outlive it.
+Pool& pool_of(Device device) {
+  static Pool* pools = new Pool[3];
+  return pools[int(device.type)];
+}
+
+void drain(Pool& pool) {
+  for (Storage*& head : pool.free) {
+    while (head) {
+      Storage* s = std::exchange(head, head->next_free);
+      pool.statistics.cached_bytes -= s->capacity;
+      backend_of(s->device).free(s->data);
+      delete s;
+    }
+  }
+}
+
+}  // namespace
+
+StoragePtr allocate_storage(size_t bytes, Device device) {
+  check(bytes < (size_t(1) << 46), ErrorCode::io, "cannot allocate {} bytes", bytes);
+  const int size_class = class_of(bytes);
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  Storage* s = pool.free[size_class];
+  if (s) {
+    pool.free[size_class] = s->next_free;
+    pool.statistics.cached_bytes -= s->capacity;
+  } else {
+    const size_t capacity = class_bytes(size_class);
+    void* data = backend_of(device).allocate(capacity);
+    if (!data) {
+      drain(pool);
+      data = backend_of(device).allocate(capacity);
+    }
+    check(data != nullptr, ErrorCode::io,
+          "out of memory on {}: {} bytes wanted, {} in use; use a smaller batch", device, capacity,
+          pool.statistics.live_bytes);
+    s = new Storage;
+    s->data = data;
+    s->capacity = capacity;
+    s->size_class = size_class;
+    s->device = device;
+    ++pool.statistics.system_allocations;
+  }
+  PoolStatistics& st = pool.statistics;
+  st.live_bytes += s->capacity;
+  if (st.live_bytes > st.peak_bytes) st.peak_bytes = st.live_bytes;
+  return StoragePtr(s);
+}
+
+void StoragePtr::release() {
+  if (!storage_ || storage_->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  Pool& pool = pool_of(storage_->device);
+  const std::lock_guard lock(pool.mutex);
+  pool.statistics.live_bytes -= storage_->capacity;
+  pool.statistics.cached_bytes += storage_->capacity;
+  storage_->next_free = pool.free[storage_->size_class];
+  pool.free[storage_->size_class] = storage_;
+}
+
+PoolStatistics pool_statistics(Device device) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  return pool.statistics;
+}
+
+void reset_peak(Device device) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  pool.statistics.peak_bytes = pool.statistics.live_bytes;
+}
+
+void release_cached(Device device) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  drain(pool);
+}
+
+}  // namespace pare

@@ -1,0 +1,64 @@
+// Storage: reference-counted bytes from a caching pool, one pool a device.
+//
+// A freed block goes back to the free list of its size class and is handed out again, so that after
+// the first step of a training loop nothing is asked of the system. Blocks are 64-byte aligned and
+// hold undefined bytes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "core/shape.h"
+
+namespace pare {
+
+struct Storage {
+  std::atomic<int32_t> references{0};
+  int32_t size_class = 0;
+  void* data = nullptr;
+  size_t capacity = 0;  // bytes
+  Device device{};
+  Storage* next_free = nullptr;
+};
+
+// Intrusive handle.
+class StoragePtr {
+ public:
+  StoragePtr() = default;
+  explicit StoragePtr(Storage* s) : storage_(s) { retain(); }
+  StoragePtr(const StoragePtr& other) : storage_(other.storage_) { retain(); }
+  StoragePtr(StoragePtr&& other) noexcept : storage_(std::exchange(other.storage_, nullptr)) {}
+  StoragePtr& operator=(StoragePtr other) noexcept {
+    std::swap(storage_, other.storage_);
+    return *this;
+  }
+  ~StoragePtr() { release(); }
+  Storage* get() const { return storage_; }
+  Storage* operator->() const { return storage_; }
+  explicit operator bool() const { return storage_ != nullptr; }
+  bool unique() const { return storage_->references.load(std::memory_order_acquire) == 1; }
+
+ private:
+  void retain() {
+    if (storage_) storage_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  void release();
+  Storage* storage_ = nullptr;
+};
+
+// At least `bytes` bytes on `device`, from its pool. Throws Error{io} naming the amount on failure.
+StoragePtr allocate_storage(size_t bytes, Device device = {});
+
+struct PoolStatistics {
+  size_t live_bytes = 0;          // in use by tensors
+  size_t peak_bytes = 0;          // highest live_bytes since reset_peak
+  size_t cached_bytes = 0;        // held free for reuse
+  size_t system_allocations = 0;  // how often the system was asked
+};
+PoolStatistics pool_statistics(Device device = {});
+void reset_peak(Device device = {});
+void release_cached(Device device = {});  // gives the free blocks back to the system
+
+}  // namespace pare
