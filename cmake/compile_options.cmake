@@ -3,6 +3,9 @@
 function(pare_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms on std::string, GCC PR 105651
+  endif()
   if(PARE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

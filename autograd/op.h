@@ -1,0 +1,151 @@
+// Op: what an operation is, and `apply`, the one way every op runs.
+//
+// An op is a rule for its outputs, a forward and a backward, and facets that passes ask for.
+// Applying it checks shapes, takes outputs from the pool, runs the kernel of the device, and tells
+// the recorder. Nothing else keeps state.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autograd/run.h"
+#include "core/attrs.h"
+#include "core/backend.h"
+#include "core/tensor.h"
+
+namespace pare {
+
+class Buffer;
+struct Op;
+
+constexpr int max_outputs = 4;
+
+// A forward call: inputs and attributes in, outputs to fill. `infer` describes the outputs (with
+// `output`), and may ask for inputs in another format; `run` computes.
+class Call {
+ public:
+  const Op* op = nullptr;
+  std::span<Tensor> inputs;
+  const Attrs* attrs = nullptr;
+  std::span<Buffer* const> buffers;
+  Mode mode = Mode::eval;
+  uint64_t key = 0;
+  std::array<Tensor, max_outputs> outputs;
+  int output_count = 0;
+
+  const Tensor& x(int i = 0) const { return inputs[size_t(i)]; }
+  // Declares the next output. Dtype, device and (by default) format follow input 0.
+  void output(const Shape& shape) { output(shape, x().dtype(), Format::plain); }
+  void output(const Shape& shape, DType dtype, Format format);
+  // Declares the next output as sharing the bytes of `tensor` (views).
+  void output(const Tensor& tensor);
+  // Converts input i; what backward sees and returns for it is in that format too.
+  void require(int i, Format format);
+};
+
+// A backward call: what the op saved, the gradients of its outputs, and where gradients go.
+class BackwardCall {
+ public:
+  const Op* op = nullptr;
+  const Attrs* attrs = nullptr;
+  std::span<const Tensor> inputs;  // undefined where not saved
+  std::span<const Shape> input_shapes;
+  std::span<const Tensor> outputs;  // undefined where not saved
+  std::span<const Tensor> grad_outputs;
+  std::span<Buffer* const> buffers;
+  Mode mode = Mode::train;
+  uint64_t key = 0;
+  Device device;
+  // Per input: the destination (undefined when no gradient is wanted) and whether it holds a value.
+  std::span<Tensor> grad_inputs;
+  std::span<bool> accumulate;
+  // Ops with passes_gradients hand over tensors here instead of writing destinations.
+  std::span<Tensor> passed;
+
+  bool wants(int i) const { return grad_inputs[size_t(i)].defined(); }
+};
+
+// How one axis of channels of an input relates to the output's; structured pruning follows it.
+enum class Coupling : uint8_t {
+  unknown,       // pruning leaves what touches this op dense, and says so
+  elementwise,   // all inputs and outputs share their channels
+  producer,      // weights make new channels: input and output channels are independent
+  per_channel,   // one parameter a channel (batch norm)
+  concatenated,  // output channels are the inputs' one after another
+  reshaped,      // flatten: a channel becomes a run of features
+};
+
+struct Op {
+  const char* name = nullptr;
+  int version = 1;
+  uint32_t saves_inputs = 0;   // bit i: backward reads input i
+  uint32_t saves_outputs = 0;  // bit i: backward reads output i
+  // Checks inputs and attributes and declares the outputs.
+  void (*infer)(Call&) = nullptr;
+  // Null: the device's kernel "NAME.forward" / "NAME.backward".
+  void (*forward)(Call&) = nullptr;
+  void (*backward)(BackwardCall&) = nullptr;
+  bool differentiable = true;
+  // backward fills `passed` (tensors that may share bytes with grad_outputs) instead of writing
+  // destinations: views, adds, and ops composed of others.
+  bool passes_gradients = false;
+  bool keyed = false;  // draws random numbers: `key` is derived from seed, step and node name
+  // Facets.
+  Coupling coupling = Coupling::unknown;
+  int64_t (*macs)(const Call&) = nullptr;  // multiply-accumulates of one forward; null: none
+
+  // Filled by register_op.
+  int id = -1;
+  const Kernel* forward_kernel = nullptr;
+  const Kernel* backward_kernel = nullptr;
+};
+
+// Makes an op known by name; the returned reference lives as long as the program. Registering an
+// existing name with the same version is an error.
+const Op& register_op(const Op& op);
+const Op* find_op(std::string_view name);  // null when unknown
+std::vector<const Op*> registered_ops();
+
+// Runs an op. `inputs` may be replaced by format-converted copies. `node_name` is given by graph
+// replay; empty otherwise (and then made up when the op is keyed or a capture records).
+struct ApplyOptions {
+  std::span<Buffer* const> buffers = {};
+  Mode mode = Mode::eval;
+  std::string_view node_name = {};
+};
+void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span<Tensor> outputs,
+           const ApplyOptions& options = {});
+// One output.
+Tensor apply(const Op& op, std::initializer_list<const Tensor*> inputs, const Attrs& attrs = {},
+             const ApplyOptions& options = {});
+
+// Runs an op's backward: its own function, or the device's kernel.
+void run_backward(BackwardCall& call);
+
+// Something that watches ops being applied: a tape or a capture. At most one is active per thread.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  // After `call` ran. `original` are the inputs before any format conversion.
+  virtual void record(Call& call, std::span<const Tensor> original, std::string_view node_name) = 0;
+  virtual bool needs_names() const { return false; }
+};
+Recorder* current_recorder();
+void set_current_recorder(Recorder* recorder);
+// Replaces the active recorder for a scope; null suspends recording.
+class RecorderScope {
+ public:
+  explicit RecorderScope(Recorder* recorder);
+  ~RecorderScope();
+  RecorderScope(const RecorderScope&) = delete;
+  RecorderScope& operator=(const RecorderScope&) = delete;
+
+ private:
+  Recorder* previous_;
+};
+
+}  // namespace pare

@@ -1,0 +1,15 @@
+#include "autograd/ops/builtin.h"
+
+namespace pare {
+
+void register_builtin_ops() {
+  using Definition = const Op& (*)();
+  static constexpr Definition definitions[] = {reshape_op};
+  static const bool done = [] {
+    for (const Definition define : definitions) define();
+    return true;
+  }();
+  (void)done;
+}
+
+}  // namespace pare

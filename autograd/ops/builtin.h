@@ -1,0 +1,13 @@
+// The list of built-in ops. An op's file defines one function that registers it once and returns
+// it; the list calls them all, so that files and graphs find every op by name.
+#pragma once
+
+#include "autograd/op.h"
+
+namespace pare {
+
+const Op& reshape_op();
+
+void register_builtin_ops();
+
+}  // namespace pare

@@ -1,0 +1,93 @@
+#include "autograd/param.h"
+
+#include "autograd/tape.h"
+
+namespace pare {
+namespace {
+
+// p[i] = mask[i] ? p[i] : 0, on the host. Multiplying would keep NaN and -0.
+template <class T>
+void zero_where_masked(T* p, const uint8_t* mask, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    if (!mask[i]) p[i] = T(0);
+}
+
+void mask_tensor(const Tensor& t, const Tensor& mask) {
+  if (!t.defined()) return;
+  if (t.device().type != DeviceType::cpu) {
+    const Tensor host = t.to(Device{});
+    mask_tensor(host, mask.to(Device{}));
+    t.copy_from(host);
+    return;
+  }
+  if (t.dtype() == DType::f32)
+    zero_where_masked(t.data<float>(), mask.data<uint8_t>(), t.elements());
+  else
+    zero_where_masked(t.data<double>(), mask.data<uint8_t>(), t.elements());
+}
+
+}  // namespace
+
+Tensor Param::operator()() const {
+  ParamState& s = *state_;
+  check(s.value.defined(), "a parameter is used before it was initialized");
+  auto* book = dynamic_cast<ParamBook*>(current_recorder());
+  if (book && s.run == book->run()) return s.in_run;
+  if (!book && s.transforms.empty() && s.mask_kind != MaskKind::soft) return s.value;
+  Tensor t = s.value;
+  t.set_ref({});
+  if (book) t = book->bind(*this);
+  if (!s.transforms.empty() || s.mask_kind == MaskKind::soft) {
+    // Captured graphs keep the transform on the parameter, so nothing of it is recorded there.
+    const bool fold = book && book->folds_transforms();
+    const ValueRef ref = t.ref();
+    const RecorderScope scope(fold ? nullptr : current_recorder());
+    if (s.mask_kind == MaskKind::soft) t = masked(t, s.mask);
+    for (const auto& transform : s.transforms) t = (*transform)(t);
+    if (fold) t.set_ref(ref);
+  }
+  if (book) {
+    s.run = book->run();
+    s.in_run = t;
+  }
+  return t;
+}
+
+void Param::set_mask(const Tensor& mask, MaskKind kind) {
+  check(mask.shape() == value().shape() && mask.dtype() == DType::u8,
+        "mask is {} {}, the parameter needs u8 {}", mask.dtype(), mask.shape(), value().shape());
+  state_->mask = mask;
+  state_->mask_kind = kind;
+  apply_mask();
+}
+
+void Param::apply_mask() {
+  ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::frozen) return;
+  mask_tensor(s.value, s.mask);
+  mask_tensor(s.grad, s.mask);
+  for (auto& [name, slot] : s.slots)
+    if (slot.shape() == s.value.shape()) mask_tensor(slot, s.mask);
+}
+
+Tensor& Param::slot(const std::string& name) {
+  for (auto& [known, tensor] : state_->slots)
+    if (known == name) return tensor;
+  state_->slots.emplace_back(name,
+                             Tensor::zeros(value().shape(), value().dtype(), value().device()));
+  return state_->slots.back().second;
+}
+
+Param Param::clone() const {
+  Param copy;
+  ParamState& s = *copy.state_;
+  s.value = value().defined() ? value().clone() : Tensor();
+  s.decay = state_->decay;
+  s.mask = state_->mask.defined() ? state_->mask.clone() : Tensor();
+  s.mask_kind = state_->mask_kind;
+  for (const auto& [name, slot] : state_->slots) s.slots.emplace_back(name, slot.clone());
+  for (const auto& t : state_->transforms) s.transforms.push_back(t->clone());
+  return copy;
+}
+
+}  // namespace pare

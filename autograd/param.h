@@ -1,0 +1,96 @@
+// Param and Buffer: the named state of a network.
+//
+// Both are handles: copying one shares the state, which is how weights are tied. A parameter
+// carries everything that belongs to it: gradient, the optimizer's slots, a mask, and transforms;
+// so one walk over the parameters serves saving, cloning, slicing and masking.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace pare {
+
+class Module;
+class Visitor;
+
+// A function of a parameter's value applied once per run, through recorded ops (fake-quantization,
+// a soft mask). Its own learnable parameters appear in visit().
+class Transform {
+ public:
+  virtual ~Transform() = default;
+  virtual Tensor operator()(const Tensor& value) = 0;
+  virtual const char* kind() const = 0;  // stable name, for files
+  virtual void visit(Visitor&) {}
+  virtual std::shared_ptr<Transform> clone() const = 0;
+};
+
+// frozen: masked elements stay zero: value, gradient and optimizer slots are masked.
+// soft: the value is masked when used, the gradient stays dense (for regrowth).
+enum class MaskKind : uint8_t { none, frozen, soft };
+
+struct ParamState {
+  Tensor value;
+  Tensor grad;
+  bool has_grad = false;  // grad holds this step's gradient
+  bool decay = true;      // takes weight decay (norm scales, biases and learned scales do not)
+  Tensor mask;            // u8, shape of value, 1 keeps; undefined without one
+  MaskKind mask_kind = MaskKind::none;
+  std::vector<std::pair<std::string, Tensor>> slots;  // optimizer state by name
+  std::vector<std::shared_ptr<Transform>> transforms;
+  uint64_t run = 0;  // the recorder run `in_run` belongs to
+  Tensor in_run;
+};
+
+class Param {
+ public:
+  Param() : state_(std::make_shared<ParamState>()) {}
+  explicit Param(Tensor value, bool decay = true) : Param() {
+    state_->value = std::move(value);
+    state_->decay = decay;
+  }
+
+  // The value as the network uses it: after transforms, known to the running recorder.
+  Tensor operator()() const;
+
+  const Tensor& value() const { return state_->value; }
+  void set_value(const Tensor& value) { state_->value = value; }
+  const Tensor& grad() const { return state_->grad; }
+  bool has_grad() const { return state_->has_grad; }
+  void clear_grad() { state_->has_grad = false; }
+  bool defined() const { return state_->value.defined(); }
+
+  // Zeroes what the mask drops, in value, gradient and slots (frozen). u8, shape of value.
+  void set_mask(const Tensor& mask, MaskKind kind = MaskKind::frozen);
+  void apply_mask();  // value, gradient and slots again, after someone wrote them
+  // The optimizer slot under `name`, made of zeros in the value's shape when new.
+  Tensor& slot(const std::string& name);
+
+  ParamState& state() const { return *state_; }
+  bool same_as(const Param& other) const { return state_ == other.state_; }
+  // Own copy of value, mask, slots and transforms; not of the gradient.
+  Param clone() const;
+
+ private:
+  std::shared_ptr<ParamState> state_;
+};
+
+// Running statistics, observer ranges: saved, cloned and moved, never differentiated.
+class Buffer {
+ public:
+  Buffer() : value_(std::make_shared<Tensor>()) {}
+  explicit Buffer(Tensor value) : value_(std::make_shared<Tensor>(std::move(value))) {}
+  const Tensor& value() const { return *value_; }
+  void set_value(const Tensor& value) { *value_ = value; }
+  bool defined() const { return value_->defined(); }
+  bool same_as(const Buffer& other) const { return value_ == other.value_; }
+  Buffer clone() const { return Buffer(value_->defined() ? value_->clone() : Tensor()); }
+
+ private:
+  std::shared_ptr<Tensor> value_;
+};
+
+}  // namespace pare
