@@ -52,7 +52,7 @@ void run_forward_kernel(Call& call) {
 const Op& register_op(const Op& op) {
   OpRegistry& r = op_registry();
   const std::lock_guard lock(r.mutex);
-  check(op.name && op.infer, "register_op: an op needs a name and an infer rule");
+  check(op.name && (op.infer || op.composite), "register_op: an op needs a name and an infer rule");
   check(!r.by_name.contains(op.name), "register_op: '{}' is registered already", op.name);
   r.ops.push_back(op);
   Op& kept = r.ops.back();
@@ -150,14 +150,20 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
     const RunKey key = run_key();
     call.key = mix_keys(mix_keys(key.seed, key.step), hash_name(name));
   }
-  op.infer(call);
+  if (op.infer) op.infer(call);
+  const bool open = op.composite && recorder && !recorder->keeps_composites();
+  if (op.composite) {
+    const RecorderScope scope(open ? recorder : nullptr);
+    op.forward(call);
+  } else if (op.forward) {
+    op.forward(call);
+  } else {
+    run_forward_kernel(call);
+  }
   check(size_t(call.output_count) <= outputs.size(), "{}: {} outputs, {} wanted", op.name,
         call.output_count, outputs.size());
-  if (op.forward)
-    op.forward(call);
-  else
-    run_forward_kernel(call);
-  for (int i = 0; i < call.output_count; ++i) call.outputs[size_t(i)].set_ref({});
+  if (open) recorder = nullptr;  // its parts are recorded
+  for (int i = 0; i < call.output_count && !open; ++i) call.outputs[size_t(i)].set_ref({});
   if (recorder) recorder->record(call, {original.data(), inputs.size()}, name);
   for (int i = 0; i < call.output_count; ++i)
     outputs[size_t(i)] = std::move(call.outputs[size_t(i)]);

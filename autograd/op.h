@@ -93,6 +93,9 @@ struct Op {
   // backward fills `passed` (tensors that may share bytes with grad_outputs) instead of writing
   // destinations: views, adds, and ops composed of others.
   bool passes_gradients = false;
+  // forward is written in other ops: a tape records those instead of this one, so it needs no
+  // backward; a capture and a file keep the one node.
+  bool composite = false;
   bool keyed = false;  // draws random numbers: `key` is derived from seed, step and node name
   // Facets.
   Coupling coupling = Coupling::unknown;
@@ -133,6 +136,8 @@ class Recorder {
   // After `call` ran. `original` are the inputs before any format conversion.
   virtual void record(Call& call, std::span<const Tensor> original, std::string_view node_name) = 0;
   virtual bool needs_names() const { return false; }
+  // Whether a composite op is kept as one node (captures) or as the ops it consists of (tapes).
+  virtual bool keeps_composites() const { return true; }
 };
 Recorder* current_recorder();
 void set_current_recorder(Recorder* recorder);

@@ -51,6 +51,7 @@ class Tape : public Recorder, public ParamBook {
 
   void record(Call& call, std::span<const Tensor> original, std::string_view name) override;
   Tensor bind(const Param& param) override;
+  bool keeps_composites() const override { return false; }
 
  private:
   struct Work;
