@@ -14,4 +14,8 @@ function(pare_cpu_kernels target)
   list(FILTER avx512 INCLUDE REGEX "_avx512\\.cpp$")
   set_source_files_properties(${avx512} PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mprefer-vector-width=512")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # False alarms inside the compiler's own avx512fintrin.h, GCC PR 105593.
+    set_property(SOURCE ${avx512} APPEND PROPERTY COMPILE_OPTIONS -Wno-maybe-uninitialized -Wno-uninitialized)
+  endif()
 endfunction()

@@ -1,0 +1,240 @@
+#include "core/cpu/conv.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/cpu/matrix_tile.h"
+#include "core/cpu/scratch.h"
+#include "core/thread_pool.h"
+
+namespace pare::cpu {
+namespace {
+
+constexpr int max_segments = 1024;
+
+// A padded image of one group of channels, and where the rows of a window start in it.
+struct Window {
+  int64_t height = 0, width = 0, channels = 0;  // of the padded image
+  int64_t run = 0;                              // contiguous elements of a window row
+  int segments = 0;
+  ptrdiff_t offsets[max_segments];
+
+  // With dilation 1 a kernel row is one run of kw * channels; otherwise one run per tap.
+  Window(int64_t h, int64_t w, int64_t c, int64_t kh, int64_t kw, int64_t dh, int64_t dw)
+      : height(h), width(w), channels(c) {
+    const bool joined = dw == 1;
+    run = joined ? kw * c : c;
+    for (int64_t i = 0; i < kh; ++i)
+      for (int64_t j = 0; j < (joined ? 1 : kw); ++j)
+        offsets[segments++] = (i * dh * w + j * dw) * c;
+  }
+};
+
+// Copies channels [c0, c0 + image.channels) of an h x w nhwc image to rows pad + i * step.
+template <class T>
+void place_image(const T* x, int64_t h, int64_t w, int64_t c_total, int64_t c0, const Window& image,
+                 int64_t pad_h, int64_t pad_w, int64_t step_h, int64_t step_w, T* padded) {
+  const int64_t c = image.channels;
+  std::memset(padded, 0, size_t(image.height * image.width * c) * sizeof(T));
+  for (int64_t i = 0; i < h; ++i) {
+    const int64_t row = pad_h + i * step_h;
+    if (row < 0 || row >= image.height) continue;
+    const T* in = x + i * w * c_total + c0;
+    T* out = padded + row * image.width * c;
+    const bool whole = step_w == 1 && c == c_total && pad_w >= 0 && pad_w + w <= image.width;
+    if (whole) {
+      std::memcpy(out + pad_w * c, in, size_t(w * c) * sizeof(T));
+      continue;
+    }
+    for (int64_t j = 0; j < w; ++j) {
+      const int64_t column = pad_w + j * step_w;
+      if (column < 0 || column >= image.width) continue;
+      std::memcpy(out + column * c, in + j * c_total, size_t(c) * sizeof(T));
+    }
+  }
+}
+
+// Panels of B with depth (kh, kw, in) and columns out, from any weight order via `at(o, i, kh,
+// kw)`.
+template <class T, class At>
+void pack_weights(int64_t out, int64_t in, int64_t kh, int64_t kw, int64_t width, At at,
+                  T* panels) {
+  const int64_t depth = kh * kw * in, count = (out + width - 1) / width;
+  parallel_for(count, [&](int64_t p) {
+    T* panel = panels + p * depth * width;
+    const int64_t columns = std::min(width, out - p * width);
+    for (int64_t y = 0; y < kh; ++y)
+      for (int64_t x = 0; x < kw; ++x)
+        for (int64_t i = 0; i < in; ++i, panel += width) {
+          for (int64_t j = 0; j < columns; ++j) panel[j] = at(p * width + j, i, y, x);
+          for (int64_t j = columns; j < width; ++j) panel[j] = T(0);
+        }
+  });
+}
+
+// One image against packed weights: output pixel (i, j) reads the window at (i * sh, j * sw).
+template <class T>
+void convolve_image(const MatrixKernels<T>& kernels, const Window& window, const T* padded,
+                    const T* panels, int64_t out, int64_t oh, int64_t ow, int64_t sh, int64_t sw,
+                    TileArgs<T> t, const T* bias, T* y, ptrdiff_t pixel_stride) {
+  const int64_t step = kernels.tile_rows, width = kernels.panel_width, pixels = oh * ow;
+  t.segments = window.segments;
+  t.offsets = window.offsets;
+  t.run = window.run;
+  t.c_stride = pixel_stride;
+  const T* rows[16];
+  t.a_rows = rows;
+  for (int64_t j = 0; j < out; j += width) {
+    t.b = panels + j * window.run * window.segments;
+    t.columns = int(std::min(width, out - j));
+    t.bias = bias ? bias + j : nullptr;
+    int64_t row = 0, column = 0;
+    for (int64_t p = 0; p < pixels; p += step) {
+      const int n = int(std::min(step, pixels - p));
+      for (int r = 0; r < n; ++r) {
+        rows[r] = padded + (row * sh * window.width + column * sw) * window.channels;
+        if (++column == ow) {
+          column = 0;
+          ++row;
+        }
+      }
+      t.c = y + p * pixel_stride + j;
+      kernels.tile(n, t);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, bool relu, T* y) {
+  const MatrixKernels<T>& kernels = matrix_kernels<T>();
+  const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
+  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+                      s.dilation_w);
+  const int64_t depth = in * s.kh * s.kw, group_panels = (out + width - 1) / width * width * depth;
+  T* panels = scratch_of<T>(1, size_t(group_panels * s.groups));
+  for (int64_t g = 0; g < s.groups; ++g)
+    pack_weights<T>(
+        out, in, s.kh, s.kw, width,
+        [&](int64_t o, int64_t i, int64_t a, int64_t b) {
+          return w[(((g * out + o) * in + i) * s.kh + a) * s.kw + b];
+        },
+        panels + g * group_panels);
+  parallel_for(s.n, [&](int64_t n) {
+    T* padded = scratch_of<T>(0, size_t(window.height * window.width * in));
+    for (int64_t g = 0; g < s.groups; ++g) {
+      place_image(x + n * s.h * s.w * s.c, s.h, s.w, s.c, g * in, window, s.pad_h, s.pad_w,
+                  int64_t(1), int64_t(1), padded);
+      TileArgs<T> t;
+      t.relu = relu;
+      convolve_image(kernels, window, padded, panels + g * group_panels, out, s.oh, s.ow,
+                     s.stride_h, s.stride_w, t, bias ? bias + g * out : nullptr,
+                     y + n * s.oh * s.ow * s.o + g * out, s.o);
+    }
+  });
+}
+
+// dx is the convolution of dy, spread out by the stride, with the filters turned by 180 degrees and
+// their channel axes exchanged.
+template <class T>
+void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
+  const MatrixKernels<T>& kernels = matrix_kernels<T>();
+  const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
+  const int64_t reach_h = s.dilation_h * (s.kh - 1), reach_w = s.dilation_w * (s.kw - 1);
+  const Window window(s.h + reach_h, s.w + reach_w, out, s.kh, s.kw, s.dilation_h, s.dilation_w);
+  const int64_t depth = out * s.kh * s.kw, group_panels = (in + width - 1) / width * width * depth;
+  T* panels = scratch_of<T>(1, size_t(group_panels * s.groups));
+  for (int64_t g = 0; g < s.groups; ++g)
+    pack_weights<T>(
+        in, out, s.kh, s.kw, width,
+        [&](int64_t i, int64_t o, int64_t a, int64_t b) {
+          return w[(((g * out + o) * in + i) * s.kh + (s.kh - 1 - a)) * s.kw + (s.kw - 1 - b)];
+        },
+        panels + g * group_panels);
+  parallel_for(s.n, [&](int64_t n) {
+    T* padded = scratch_of<T>(0, size_t(window.height * window.width * out));
+    for (int64_t g = 0; g < s.groups; ++g) {
+      place_image(dy + n * s.oh * s.ow * s.o, s.oh, s.ow, s.o, g * out, window, reach_h - s.pad_h,
+                  reach_w - s.pad_w, s.stride_h, s.stride_w, padded);
+      TileArgs<T> t;
+      t.load_c = accumulate;
+      convolve_image(kernels, window, padded, panels + g * group_panels, in, s.h, s.w, int64_t(1),
+                     int64_t(1), t, static_cast<const T*>(nullptr),
+                     dx + n * s.h * s.w * s.c + g * in, s.c);
+    }
+  });
+}
+
+// dw[(kh, kw, c)][o] = sum over images and pixels of x(window element) * dy(o): the transposed
+// tile, whose rows are adjacent window elements and whose depth runs along the pixels of each
+// output row.
+template <class T>
+void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw, bool accumulate) {
+  const MatrixKernels<T>& kernels = matrix_kernels<T>();
+  const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
+  const int64_t step = kernels.tile_rows;
+  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+                      s.dilation_w);
+  const int64_t depth = in * s.kh * s.kw, columns_padded = (out + width - 1) / width * width;
+  const int64_t part_size = depth * columns_padded, pixels = s.oh * s.ow;
+  const int64_t parts = std::min<int64_t>(s.n, 8);
+  ptrdiff_t row_offsets[max_segments];
+  for (int64_t i = 0; i < s.oh && i < max_segments; ++i)
+    row_offsets[i] = i * s.stride_h * window.width * in;
+  for (int64_t g = 0; g < s.groups; ++g) {
+    T* sums = scratch_of<T>(1, size_t(part_size * parts));
+    parallel_for(parts, [&](int64_t part) {
+      T* padded = scratch_of<T>(0, size_t(window.height * window.width * in));
+      T* panels = scratch_of<T>(2, size_t(pixels * columns_padded));
+      T* sum = sums + part * part_size;
+      const int64_t first = part * s.n / parts, last = (part + 1) * s.n / parts;
+      for (int64_t n = first; n < last; ++n) {
+        place_image(x + n * s.h * s.w * s.c, s.h, s.w, s.c, g * in, window, s.pad_h, s.pad_w,
+                    int64_t(1), int64_t(1), padded);
+        const T* image_dy = dy + n * pixels * s.o + g * out;
+        for (int64_t j = 0; j < out; j += width) {
+          const int columns = int(std::min(width, out - j));
+          T* panel = panels + j * pixels;
+          kernels.pack(image_dy + j, s.o, pixels, columns, panel);
+          TileArgs<T> t;
+          t.segments = int(s.oh);
+          t.offsets = row_offsets;
+          t.run = s.ow;
+          t.a_step = s.stride_w * in;
+          t.b = panel;
+          t.c_stride = columns_padded;
+          t.columns = columns;
+          t.load_c = n > first;
+          for (int seg = 0; seg < window.segments; ++seg)
+            for (int64_t k = 0; k < window.run; k += step) {
+              t.a = padded + window.offsets[seg] + k;
+              t.c = sum + (seg * window.run + k) * columns_padded + j;
+              kernels.tile_transposed(int(std::min(step, window.run - k)), t);
+            }
+        }
+      }
+    });
+    parallel_for(out, [&](int64_t o) {
+      T* to = dw + (g * out + o) * depth;
+      for (int64_t i = 0; i < in; ++i)
+        for (int64_t tap = 0; tap < s.kh * s.kw; ++tap) {
+          const T* from = sums + (tap * in + i) * columns_padded + o;
+          T total = from[0];
+          for (int64_t part = 1; part < parts; ++part) total += from[part * part_size];
+          T& destination = to[i * s.kh * s.kw + tap];
+          destination = accumulate ? destination + total : total;
+        }
+    });
+  }
+}
+
+#define PARE_INSTANTIATE(T)                                                                \
+  template void conv_forward<T>(const ConvShape&, const T*, const T*, const T*, bool, T*); \
+  template void conv_backward_data<T>(const ConvShape&, const T*, const T*, T*, bool);     \
+  template void conv_backward_weight<T>(const ConvShape&, const T*, const T*, T*, bool);
+PARE_INSTANTIATE(float)
+PARE_INSTANTIATE(double)
+#undef PARE_INSTANTIATE
+
+}  // namespace pare::cpu

@@ -1,0 +1,14 @@
+#include "core/cpu/matrix_tile.inl"
+
+namespace pare::cpu {
+
+template <>
+const MatrixKernels<float>& matrix_kernels_avx2<float>() {
+  return table<float>;
+}
+template <>
+const MatrixKernels<double>& matrix_kernels_avx2<double>() {
+  return table<double>;
+}
+
+}  // namespace pare::cpu

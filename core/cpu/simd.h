@@ -1,0 +1,127 @@
+// The few vector operations that kernels are written in, for the instruction set this file is
+// compiled for. Everything lives in an unnamed namespace: object files of wide instruction sets
+// must not offer the linker a symbol that an old CPU could end up running.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace pare::cpu {
+namespace {
+
+template <class T>
+struct Vec;
+
+#if defined(__AVX512F__)
+template <>
+struct Vec<float> {
+  static constexpr int width = 16;
+  __m512 v;
+  static Vec zero() { return {_mm512_setzero_ps()}; }
+  static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec load(const float* p, int n) {
+    return {_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p)};
+  }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store(float* p, int n) const { _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), v); }
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm512_max_ps(a.v, _mm512_setzero_ps())}; }
+};
+template <>
+struct Vec<double> {
+  static constexpr int width = 8;
+  __m512d v;
+  static Vec zero() { return {_mm512_setzero_pd()}; }
+  static Vec set(double x) { return {_mm512_set1_pd(x)}; }
+  static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  static Vec load(const double* p, int n) {
+    return {_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), p)};
+  }
+  void store(double* p) const { _mm512_storeu_pd(p, v); }
+  void store(double* p, int n) const { _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
+  friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm512_max_pd(a.v, _mm512_setzero_pd())}; }
+};
+constexpr int tile_rows = 8;
+#elif defined(__AVX2__)
+inline __m256i first_lanes_32(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline __m256i first_lanes_64(int n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+template <>
+struct Vec<float> {
+  static constexpr int width = 8;
+  __m256 v;
+  static Vec zero() { return {_mm256_setzero_ps()}; }
+  static Vec set(float x) { return {_mm256_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes_32(n))}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void store(float* p, int n) const { _mm256_maskstore_ps(p, first_lanes_32(n), v); }
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
+};
+template <>
+struct Vec<double> {
+  static constexpr int width = 4;
+  __m256d v;
+  static Vec zero() { return {_mm256_setzero_pd()}; }
+  static Vec set(double x) { return {_mm256_set1_pd(x)}; }
+  static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static Vec load(const double* p, int n) { return {_mm256_maskload_pd(p, first_lanes_64(n))}; }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void store(double* p, int n) const { _mm256_maskstore_pd(p, first_lanes_64(n), v); }
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+  friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
+};
+constexpr int tile_rows = 6;
+#else
+// Four lanes as an array: the compiler maps them onto whatever the baseline has (SSE2, NEON).
+template <class T>
+struct Vec {
+  static constexpr int width = 4;
+  T v[4];
+  static Vec zero() { return {{0, 0, 0, 0}}; }
+  static Vec set(T x) { return {{x, x, x, x}}; }
+  static Vec load(const T* p) { return {{p[0], p[1], p[2], p[3]}}; }
+  static Vec load(const T* p, int n) {
+    Vec r = zero();
+    for (int i = 0; i < n; ++i) r.v[i] = p[i];
+    return r;
+  }
+  void store(T* p) const {
+    for (int i = 0; i < 4; ++i) p[i] = v[i];
+  }
+  void store(T* p, int n) const {
+    for (int i = 0; i < n; ++i) p[i] = v[i];
+  }
+  // Two roundings: the C library's fma would be slow without the instruction.
+  friend Vec fma(Vec a, Vec b, Vec c) {
+    for (int i = 0; i < 4; ++i) c.v[i] = a.v[i] * b.v[i] + c.v[i];
+    return c;
+  }
+  friend Vec operator+(Vec a, Vec b) {
+    for (int i = 0; i < 4; ++i) a.v[i] += b.v[i];
+    return a;
+  }
+  friend Vec max0(Vec a) {
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > 0 ? a.v[i] : 0;
+    return a;
+  }
+};
+constexpr int tile_rows = 4;
+#endif
+
+}  // namespace
+}  // namespace pare::cpu

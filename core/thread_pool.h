@@ -1,0 +1,28 @@
+// One pool of threads for the library. Work is cut into fixed tiles; which thread computes a tile
+// never changes its result, so outputs have the same bits for any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace pare {
+
+int threads();            // threads that compute, the caller included
+void set_threads(int n);  // 0: as many as the process may run on
+
+namespace detail {
+using TileFn = void (*)(void* context, int64_t tile);
+void parallel_tiles(int64_t tiles, TileFn fn, void* context);
+}  // namespace detail
+
+// Calls f(tile) for tile = 0 .. tiles-1, on all threads, and returns when all are done. Nested
+// calls run on the calling thread. Denormals count as zero meanwhile. f must not throw.
+template <class F>
+void parallel_for(int64_t tiles, F&& f) {
+  using Fn = std::remove_reference_t<F>;
+  detail::parallel_tiles(
+      tiles, [](void* context, int64_t tile) { (*static_cast<Fn*>(context))(tile); },
+      const_cast<void*>(static_cast<const void*>(&f)));
+}
+
+}  // namespace pare
