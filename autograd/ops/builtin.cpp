@@ -4,9 +4,10 @@ namespace pare {
 
 void register_builtin_ops() {
   using Definition = const Op& (*)();
-  static constexpr Definition definitions[] = {reshape_op};
+  static constexpr Definition definitions[] = {reshape_op, masked_op};
   static const bool done = [] {
     for (const Definition define : definitions) define();
+    register_pointwise_ops();
     return true;
   }();
   (void)done;

@@ -7,6 +7,8 @@
 namespace pare {
 
 const Op& reshape_op();
+const Op& masked_op();
+void register_pointwise_ops();
 
 void register_builtin_ops();
 

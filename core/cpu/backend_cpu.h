@@ -13,5 +13,6 @@ struct KernelList {
   int count;
 };
 KernelList format_kernels();
+KernelList pointwise_kernels();
 
 }  // namespace pare::cpu

@@ -1,0 +1,42 @@
+// The elementwise and per-channel loops of one instruction set. Matrices are rows x channels with
+// channels innermost (nhwc pixels, or a dense layer's features).
+#pragma once
+
+#include <cstdint>
+
+namespace pare::cpu {
+
+template <class T>
+struct Loops {
+  // y[i] = f(x[i]); dx[i] (+)= dy[i] * df(saved[i]); `op` is the place in pointwise::All.
+  void (*pointwise)(int op, const T* x, T* y, int64_t n, T a, T b);
+  void (*pointwise_gradient)(int op, const T* saved, const T* dy, T* dx, int64_t n, T a, T b,
+                             bool accumulate);
+  void (*add)(const T* a, const T* b, T* y, int64_t n);
+  // out = y > 0 ? dy : 0 (out may be null: only sums; y null: no mask); sum[c] = column sums of
+  // out.
+  void (*masked_sums)(const T* dy, const T* y, T* out, T* sum, int64_t rows, int64_t channels);
+  // Mean and sum of squared deviations of each channel of a block of rows.
+  void (*moments)(const T* x, int64_t rows, int64_t channels, T* mean, T* squares);
+  // y = x * scale[c] + shift[c] (+ residual), then ReLU if asked.
+  void (*affine)(const T* x, const T* scale, const T* shift, const T* residual, bool relu, T* y,
+                 int64_t rows, int64_t channels);
+  // g = y > 0 ? dy : 0 (y may be null); sum_g[c] = sum of g, sum_gx[c] = sum of g * (x - mean[c]).
+  void (*norm_sums)(const T* x, const T* y, const T* dy, const T* mean, T* sum_g, T* sum_gx,
+                    int64_t rows, int64_t channels);
+  // dx (+)= a[c] * g + b[c] * (x - mean[c]) + k[c]; dresidual (+)= g where it is not null.
+  void (*norm_gradient)(const T* x, const T* y, const T* dy, const T* mean, const T* a, const T* b,
+                        const T* k, T* dx, bool accumulate, T* dresidual, bool accumulate_residual,
+                        int64_t rows, int64_t channels);
+};
+
+template <class T>
+const Loops<T>& loops_scalar();
+template <class T>
+const Loops<T>& loops_avx2();
+template <class T>
+const Loops<T>& loops_avx512();
+template <class T>
+const Loops<T>& loops();  // those of current_isa()
+
+}  // namespace pare::cpu

@@ -1,0 +1,165 @@
+// Plain loops that the compiler vectorizes for the instruction set of the file (see loops.h). No
+// multiply-add is contracted, so a loop without reductions gives the same bits everywhere.
+#include "core/cpu/loops.h"
+#include "core/pointwise.h"
+
+namespace pare::cpu {
+namespace {
+
+template <class Op, class T>
+void apply_op(const T* __restrict x, T* __restrict y, int64_t n, T a, T b) {
+  for (int64_t i = 0; i < n; ++i) y[i] = Op::template f<T>(x[i], a, b);
+}
+template <class Op, class T>
+void apply_gradient(const T* __restrict s, const T* __restrict dy, T* __restrict dx, int64_t n, T a,
+                    T b, bool accumulate) {
+  if (accumulate)
+    for (int64_t i = 0; i < n; ++i) dx[i] += dy[i] * Op::template df<T>(s[i], a, b);
+  else
+    for (int64_t i = 0; i < n; ++i) dx[i] = dy[i] * Op::template df<T>(s[i], a, b);
+}
+
+template <class T, class... Ops>
+void dispatch(pointwise::List<Ops...>, int op, const T* x, T* y, int64_t n, T a, T b) {
+  using Fn = void (*)(const T*, T*, int64_t, T, T);
+  static constexpr Fn table[] = {apply_op<Ops, T>...};
+  table[op](x, y, n, a, b);
+}
+template <class T, class... Ops>
+void dispatch_gradient(pointwise::List<Ops...>, int op, const T* s, const T* dy, T* dx, int64_t n,
+                       T a, T b, bool accumulate) {
+  using Fn = void (*)(const T*, const T*, T*, int64_t, T, T, bool);
+  static constexpr Fn table[] = {apply_gradient<Ops, T>...};
+  table[op](s, dy, dx, n, a, b, accumulate);
+}
+
+template <class T>
+void pointwise_loop(int op, const T* x, T* y, int64_t n, T a, T b) {
+  dispatch<T>(pointwise::All{}, op, x, y, n, a, b);
+}
+template <class T>
+void pointwise_gradient_loop(int op, const T* s, const T* dy, T* dx, int64_t n, T a, T b,
+                             bool acc) {
+  dispatch_gradient<T>(pointwise::All{}, op, s, dy, dx, n, a, b, acc);
+}
+
+template <class T>
+void add_loop(const T* a, const T* b, T* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
+}
+
+template <class T>
+void masked_sums_loop(const T* __restrict dy, const T* __restrict y, T* __restrict out,
+                      T* __restrict sum, int64_t rows, int64_t channels) {
+  for (int64_t c = 0; c < channels; ++c) sum[c] = T(0);
+  for (int64_t r = 0; r < rows; ++r, dy += channels) {
+    if (!y) {
+      for (int64_t c = 0; c < channels; ++c) sum[c] += dy[c];
+      continue;
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      const T g = y[c] > T(0) ? dy[c] : T(0);
+      out[c] = g;
+      sum[c] += g;
+    }
+    y += channels;
+    out += channels;
+  }
+}
+
+template <class T>
+void moments_loop(const T* __restrict x, int64_t rows, int64_t channels, T* __restrict mean,
+                  T* __restrict squares) {
+  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = T(0);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < channels; ++c) mean[c] += x[r * channels + c];
+  for (int64_t c = 0; c < channels; ++c) mean[c] /= T(rows);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < channels; ++c) {
+      const T d = x[r * channels + c] - mean[c];
+      squares[c] += d * d;
+    }
+}
+
+template <class T, bool relu, bool residual>
+void affine_rows(const T* __restrict x, const T* __restrict scale, const T* __restrict shift,
+                 const T* __restrict r, T* __restrict y, int64_t rows, int64_t channels) {
+  for (int64_t i = 0; i < rows; ++i, x += channels, y += channels) {
+    for (int64_t c = 0; c < channels; ++c) {
+      T v = x[c] * scale[c] + shift[c];
+      if constexpr (residual) v += r[c];
+      y[c] = relu && !(v > T(0)) ? T(0) : v;
+    }
+    if constexpr (residual) r += channels;
+  }
+}
+template <class T>
+void affine_loop(const T* x, const T* scale, const T* shift, const T* residual, bool relu, T* y,
+                 int64_t rows, int64_t channels) {
+  if (relu && residual)
+    return affine_rows<T, true, true>(x, scale, shift, residual, y, rows, channels);
+  if (relu) return affine_rows<T, true, false>(x, scale, shift, residual, y, rows, channels);
+  if (residual) return affine_rows<T, false, true>(x, scale, shift, residual, y, rows, channels);
+  affine_rows<T, false, false>(x, scale, shift, residual, y, rows, channels);
+}
+
+template <class T>
+void norm_sums_loop(const T* __restrict x, const T* __restrict y, const T* __restrict dy,
+                    const T* __restrict mean, T* __restrict sum_g, T* __restrict sum_gx,
+                    int64_t rows, int64_t channels) {
+  for (int64_t c = 0; c < channels; ++c) sum_g[c] = sum_gx[c] = T(0);
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t at = i * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      const T g = !y || y[at + c] > T(0) ? dy[at + c] : T(0);
+      sum_g[c] += g;
+      sum_gx[c] += g * (x[at + c] - mean[c]);
+    }
+  }
+}
+
+template <class T, bool relu>
+void norm_gradient_rows(const T* __restrict x, const T* __restrict y, const T* __restrict dy,
+                        const T* __restrict mean, const T* __restrict a, const T* __restrict b,
+                        const T* __restrict k, T* __restrict dx, bool accumulate,
+                        T* __restrict dresidual, bool accumulate_residual, int64_t rows,
+                        int64_t channels) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t at = i * channels;
+    if (dx && accumulate)
+      for (int64_t c = 0; c < channels; ++c) {
+        const T g = !relu || y[at + c] > T(0) ? dy[at + c] : T(0);
+        dx[at + c] += a[c] * g + b[c] * (x[at + c] - mean[c]) + k[c];
+      }
+    else if (dx)
+      for (int64_t c = 0; c < channels; ++c) {
+        const T g = !relu || y[at + c] > T(0) ? dy[at + c] : T(0);
+        dx[at + c] = a[c] * g + b[c] * (x[at + c] - mean[c]) + k[c];
+      }
+    if (dresidual)
+      for (int64_t c = 0; c < channels; ++c) {
+        const T g = !relu || y[at + c] > T(0) ? dy[at + c] : T(0);
+        dresidual[at + c] = accumulate_residual ? dresidual[at + c] + g : g;
+      }
+  }
+}
+template <class T>
+void norm_gradient_loop(const T* x, const T* y, const T* dy, const T* mean, const T* a, const T* b,
+                        const T* k, T* dx, bool accumulate, T* dresidual, bool accumulate_residual,
+                        int64_t rows, int64_t channels) {
+  if (y)
+    norm_gradient_rows<T, true>(x, y, dy, mean, a, b, k, dx, accumulate, dresidual,
+                                accumulate_residual, rows, channels);
+  else
+    norm_gradient_rows<T, false>(x, y, dy, mean, a, b, k, dx, accumulate, dresidual,
+                                 accumulate_residual, rows, channels);
+}
+
+template <class T>
+constexpr Loops<T> loop_table{pointwise_loop<T>, pointwise_gradient_loop<T>,
+                              add_loop<T>,       masked_sums_loop<T>,
+                              moments_loop<T>,   affine_loop<T>,
+                              norm_sums_loop<T>, norm_gradient_loop<T>};
+
+}  // namespace
+}  // namespace pare::cpu
