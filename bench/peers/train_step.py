@@ -1,0 +1,105 @@
+"""Times training steps of a peer, on command, so that train_speed.py can interleave it with pare.
+
+One step: forward, cross entropy, backward, SGD with momentum. Inputs lie in memory, in the layout the
+network takes. Protocol: prints "ready" when built; then reads lines:
+  warm N   runs N steps untimed and answers "ok"
+  run N    runs N steps and answers with N times in milliseconds on one line
+  quit     ends
+
+Example: printf 'warm 20\nrun 50\nquit\n' | python bench/peers/train_step.py --net mlp --batch 64
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import zoo  # noqa: E402
+
+BATCHES = 4
+LR, MOMENTUM = 1e-3, 0.9
+
+
+def torch_stepper(net_name, batch, compiled, layout, threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(1)
+    spec = zoo.SPECS[net_name]
+    net = zoo.torch_net(net_name).train()
+    xs = [torch.randn(batch, *spec.shape) for _ in range(BATCHES)]
+    ys = [torch.randint(0, spec.classes, (batch,)) for _ in range(BATCHES)]
+    if layout == "nhwc":
+        net = net.to(memory_format=torch.channels_last)
+        xs = [x.contiguous(memory_format=torch.channels_last) for x in xs]
+    optimizer = torch.optim.SGD(net.parameters(), lr=LR, momentum=MOMENTUM, fused=True)
+
+    def loss_of(x, y):
+        return torch.nn.functional.cross_entropy(net(x), y)
+
+    if compiled:
+        loss_of = torch.compile(loss_of)
+
+    def step(i):
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(xs[i % BATCHES], ys[i % BATCHES]).backward()
+        optimizer.step()
+
+    return step
+
+
+def jax_stepper(net_name, batch, threads):
+    if net_name != "mlp":
+        raise SystemExit("JAX is compared on mlp alone")
+    # XLA has no option for its threads: it takes as many as there are cores to run on.
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
+    import jax
+
+    keys = jax.random.split(jax.random.PRNGKey(7), BATCHES)
+    xs = [jax.random.normal(k, (batch, 784)) for k in keys]
+    ys = [jax.random.randint(k, (batch,), 0, 10) for k in keys]
+    state, jitted = zoo.jax_mlp_step(LR, MOMENTUM)
+    held = [state]
+
+    def step(i):
+        held[0], loss = jitted(held[0], xs[i % BATCHES], ys[i % BATCHES])
+        jax.block_until_ready((held[0], loss))
+
+    return step
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--net", default="mlp", choices=sorted(zoo.SPECS))
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--form", default="eager", choices=["eager", "compiled", "jax"])
+    parser.add_argument("--layout", default="nchw", choices=["nchw", "nhwc"])
+    args = parser.parse_args()
+    if args.form == "jax":
+        step = jax_stepper(args.net, args.batch, args.threads)
+    else:
+        step = torch_stepper(
+            args.net, args.batch, args.form == "compiled", args.layout, args.threads
+        )
+    step(0)
+    print("ready", flush=True)
+    done = 1
+    for line in sys.stdin:
+        words = line.split()
+        if not words or words[0] == "quit":
+            break
+        count = int(words[1])
+        times = []
+        for i in range(done, done + count):
+            begin = time.perf_counter()
+            step(i)
+            times.append((time.perf_counter() - begin) * 1e3)
+        done += count
+        print("ok" if words[0] == "warm" else " ".join(f"{t:.5f}" for t in times), flush=True)
+
+
+if __name__ == "__main__":
+    main()
