@@ -12,6 +12,21 @@ Tensor reshape(const Tensor& x, const Ints& shape);
 // All axes from `first_axis` on as one.
 Tensor flatten(const Tensor& x, int first_axis = 1);
 
+// x[n,in] weight[out,in]^T + bias[out], then ReLU if asked.
+Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias, bool relu = false);
+
+struct Conv2dOptions {
+  int stride = 1, padding = 0, dilation = 1, groups = 1;  // the same in both directions
+  bool relu = false;                                      // fused after the bias
+};
+// x[n,c,h,w] with weight[o,c/groups,kh,kw] and bias[o]; nhwc storage.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+              const Conv2dOptions& options = {});
+// Largest element of each kernel x kernel window; stride 0 means the kernel's size.
+Tensor max_pool2d(const Tensor& x, int kernel, int stride = 0);
+// Mean over the batch of -log softmax(logits[n,classes])[labels[n]]; labels i32 in 0..classes-1.
+Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels);
+
 // Elementwise; any shape and format.
 Tensor neg(const Tensor& x);
 Tensor exp(const Tensor& x);

@@ -8,6 +8,10 @@ namespace pare {
 
 const Op& reshape_op();
 const Op& masked_op();
+const Op& dense_op();
+const Op& conv2d_op();
+const Op& max_pool2d_op();
+const Op& softmax_cross_entropy_op();
 void register_pointwise_ops();
 
 void register_builtin_ops();

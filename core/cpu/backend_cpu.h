@@ -14,5 +14,6 @@ struct KernelList {
 };
 KernelList format_kernels();
 KernelList pointwise_kernels();
+KernelList network_kernels();
 
 }  // namespace pare::cpu

@@ -1,0 +1,235 @@
+// Kernel rows of the ops networks are made of: dense, conv2d, max_pool2d, softmax_cross_entropy.
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "core/cpu/backend_cpu.h"
+#include "core/cpu/conv.h"
+#include "core/cpu/gemm.h"
+#include "core/cpu/loops.h"
+#include "core/cpu/scratch.h"
+#include "core/cpu/typed.h"
+#include "core/math.h"
+#include "core/thread_pool.h"
+
+namespace pare::cpu {
+namespace {
+
+// The gradient before the activation, and its column sums into db: one pass over fixed blocks of
+// rows whose sums are added in order. Returns dy itself where nothing is masked.
+template <class T>
+const T* unmask(const T* dy, const T* y, int64_t rows, int64_t columns, T* db, bool accumulate_db) {
+  constexpr int64_t block = 1024;
+  const int64_t blocks = (rows + block - 1) / block;
+  T* masked = y ? scratch_of<T>(3, size_t(rows * columns)) : nullptr;
+  T* sums = scratch_of<T>(2, size_t(blocks * columns));
+  if (y || db)
+    parallel_for(blocks, [&](int64_t i) {
+      const int64_t first = i * block, n = rows - first < block ? rows - first : block;
+      const int64_t at = first * columns;
+      loops<T>().masked_sums(dy + at, y ? y + at : nullptr, y ? masked + at : nullptr,
+                             sums + i * columns, n, columns);
+    });
+  for (int64_t c = 0; db && c < columns; ++c) {
+    T total = accumulate_db ? db[c] : T(0);
+    for (int64_t i = 0; i < blocks; ++i) total += sums[i * columns + c];
+    db[c] = total;
+  }
+  return y ? masked : dy;
+}
+
+Status dense_forward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &w = args.inputs[1], &y = args.outputs[0];
+  return for_float(x.dtype, [&]<class T>(T) {
+    GemmArgs<T> g;
+    g.m = x.dims[0], g.n = w.dims[0], g.k = w.dims[1];
+    g.a = x.as<T>(), g.lda = g.k;
+    g.b = w.as<T>(), g.ldb = g.k, g.b_transposed = true;
+    g.c = y.as<T>(), g.ldc = g.n;
+    g.bias = args.inputs[2].as<T>();
+    g.relu = args.attrs->integer("relu");
+    gemm(g);
+  });
+}
+
+Status dense_backward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &w = args.inputs[1], &dy = args.grad_outputs[0];
+  const TensorArg* grads = args.grad_inputs;
+  return for_float(dy.dtype, [&]<class T>(T) {
+    const int64_t n = dy.dims[0], out = w.dims[0], in = w.dims[1];
+    const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
+    const T* g = unmask(dy.as<T>(), y, n, out, grads[2].as<T>(), args.accumulate[2]);
+    GemmArgs<T> product;
+    product.a = g, product.lda = out;
+    product.n = in, product.ldc = in, product.ldb = in;
+    if (grads[0].data) {
+      product.m = n, product.k = out;
+      product.b = w.as<T>(), product.c = grads[0].as<T>();
+      product.accumulate = args.accumulate[0];
+      gemm(product);
+    }
+    if (grads[1].data) {
+      product.m = out, product.k = n;
+      product.a_transposed = true;
+      product.b = x.as<T>(), product.c = grads[1].as<T>();
+      product.accumulate = args.accumulate[1];
+      gemm(product);
+    }
+  });
+}
+
+ConvShape shape_of(const KernelArgs& args, const TensorArg& y) {
+  const TensorArg &x = args.inputs[0], &w = args.inputs[1];
+  ConvShape s;
+  s.n = x.dims[0], s.c = x.dims[1], s.h = x.dims[2], s.w = x.dims[3];
+  s.o = w.dims[0], s.kh = w.dims[2], s.kw = w.dims[3];
+  s.oh = y.dims[2], s.ow = y.dims[3];
+  s.stride_h = s.stride_w = args.attrs->integer("stride");
+  s.pad_h = s.pad_w = args.attrs->integer("padding");
+  s.dilation_h = s.dilation_w = args.attrs->integer("dilation");
+  s.groups = args.attrs->integer("groups");
+  return s;
+}
+
+Status conv2d_forward(const KernelArgs& args) {
+  const TensorArg& y = args.outputs[0];
+  return for_float(y.dtype, [&]<class T>(T) {
+    conv_forward(shape_of(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
+                 args.inputs[2].as<T>(), bool(args.attrs->integer("relu")), y.as<T>());
+  });
+}
+
+Status conv2d_backward(const KernelArgs& args) {
+  const TensorArg &dy = args.grad_outputs[0], *grads = args.grad_inputs;
+  return for_float(dy.dtype, [&]<class T>(T) {
+    const ConvShape s = shape_of(args, dy);
+    const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
+    const T* g =
+        unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, grads[2].as<T>(), args.accumulate[2]);
+    if (grads[0].data)
+      conv_backward_data(s, g, args.inputs[1].as<T>(), grads[0].as<T>(), args.accumulate[0]);
+    if (grads[1].data)
+      conv_backward_weight(s, args.inputs[0].as<T>(), g, grads[1].as<T>(), args.accumulate[1]);
+  });
+}
+
+// Calls f(first input element, first output element) for the channels of each window.
+template <class F>
+void over_windows(const TensorArg& x, const TensorArg& y, int64_t image, int64_t stride, F&& f) {
+  const int64_t c = y.dims[1], oh = y.dims[2], ow = y.dims[3], h = x.dims[2], w = x.dims[3];
+  for (int64_t i = 0; i < oh; ++i)
+    for (int64_t j = 0; j < ow; ++j)
+      f(((image * h + i * stride) * w + j * stride) * c, ((image * oh + i) * ow + j) * c);
+}
+
+Status max_pool2d_forward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &y = args.outputs[0];
+  const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
+  return for_float(x.dtype, [&]<class T>(T) {
+    const int64_t c = x.dims[1], row = x.dims[3] * c;
+    parallel_for(x.dims[0], [&](int64_t n) {
+      over_windows(x, y, n, stride, [&](int64_t in, int64_t out) {
+        const T* from = x.as<T>() + in;
+        T* to = y.as<T>() + out;
+        std::memcpy(to, from, size_t(c) * sizeof(T));
+        for (int64_t a = 0; a < kernel; ++a)
+          for (int64_t b = 0; b < kernel; ++b)
+            for (int64_t k = 0; k < c; ++k) {
+              const T v = from[a * row + b * c + k];
+              to[k] = v > to[k] ? v : to[k];
+            }
+      });
+    });
+  });
+}
+
+Status max_pool2d_backward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &y = args.outputs[0], &dx = args.grad_inputs[0];
+  const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
+  if (!dx.data) return Status::ok;
+  return for_float(dx.dtype, [&]<class T>(T) {
+    const int64_t c = dx.dims[1], row = dx.dims[3] * c, image = dx.dims[2] * row;
+    parallel_for(dx.dims[0], [&](int64_t n) {
+      uint8_t* taken = scratch_of<uint8_t>(0, size_t(c));
+      if (!args.accumulate[0]) std::memset(dx.as<T>() + n * image, 0, size_t(image) * sizeof(T));
+      over_windows(dx, y, n, stride, [&](int64_t in, int64_t out) {
+        const T *from = x.as<T>() + in, *top = y.as<T>() + out;
+        const T* g = args.grad_outputs[0].as<T>() + out;
+        T* to = dx.as<T>() + in;
+        std::memset(taken, 0, size_t(c));
+        for (int64_t a = 0; a < kernel; ++a)
+          for (int64_t b = 0; b < kernel; ++b)
+            for (int64_t k = 0, at = a * row + b * c; k < c; ++k, ++at) {
+              const bool here = !taken[k] && from[at] == top[k];
+              taken[k] = uint8_t(taken[k] | here);
+              to[at] += here ? g[k] : T(0);
+            }
+      });
+    });
+  });
+}
+
+// p[j] = softmax(x)[j]; returns log of the sum of exp(x).
+template <class T>
+T softmax_row(const T* x, int64_t classes, T* p) {
+  T top = x[0], sum = T(0);
+  for (int64_t j = 1; j < classes; ++j) top = x[j] > top ? x[j] : top;
+  for (int64_t j = 0; j < classes; ++j) sum += p[j] = math::exp(x[j] - top);
+  for (int64_t j = 0; j < classes; ++j) p[j] /= sum;
+  return top + math::log(sum);
+}
+
+Status cross_entropy_forward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &labels = args.inputs[1];
+  const int64_t n = x.dims[0], classes = x.dims[1];
+  for (int64_t i = 0; i < n; ++i)
+    if (labels.as<int32_t>()[i] < 0 || labels.as<int32_t>()[i] >= classes) {
+      std::snprintf(args.error, 256, "label %d of example %lld is outside 0..%lld",
+                    labels.as<int32_t>()[i], static_cast<long long>(i),
+                    static_cast<long long>(classes - 1));
+      return Status::failed;
+    }
+  return for_float(x.dtype, [&]<class T>(T) {
+    T* p = scratch_of<T>(0, size_t(classes));
+    T total = T(0);
+    for (int64_t i = 0; i < n; ++i) {
+      const T* row = x.as<T>() + i * classes;
+      total += softmax_row(row, classes, p) - row[labels.as<int32_t>()[i]];
+    }
+    *args.outputs[0].as<T>() = total / T(n);
+  });
+}
+
+Status cross_entropy_backward(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &labels = args.inputs[1], &dx = args.grad_inputs[0];
+  if (!dx.data) return Status::ok;
+  return for_float(dx.dtype, [&]<class T>(T) {
+    const int64_t n = x.dims[0], classes = x.dims[1];
+    T* p = scratch_of<T>(0, size_t(classes));
+    const T scale = *args.grad_outputs[0].as<T>() / T(n);
+    for (int64_t i = 0; i < n; ++i) {
+      softmax_row(x.as<T>() + i * classes, classes, p);
+      p[labels.as<int32_t>()[i]] -= T(1);
+      T* to = dx.as<T>() + i * classes;
+      for (int64_t j = 0; j < classes; ++j)
+        to[j] = args.accumulate[0] ? to[j] + p[j] * scale : p[j] * scale;
+    }
+  });
+}
+
+constexpr KernelRow rows[] = {
+    {"dense.forward", 1, dense_forward},
+    {"dense.backward", 1, dense_backward},
+    {"conv2d.forward", 1, conv2d_forward},
+    {"conv2d.backward", 1, conv2d_backward},
+    {"max_pool2d.forward", 1, max_pool2d_forward},
+    {"max_pool2d.backward", 1, max_pool2d_backward},
+    {"softmax_cross_entropy.forward", 1, cross_entropy_forward},
+    {"softmax_cross_entropy.backward", 1, cross_entropy_backward},
+};
+
+}  // namespace
+
+KernelList network_kernels() { return {rows, int(std::size(rows))}; }
+
+}  // namespace pare::cpu

@@ -1,0 +1,139 @@
+#include <doctest/doctest.h>
+
+#include "autograd/gradcheck.h"
+#include "autograd/graph.h"
+#include "autograd/ops.h"
+#include "autograd/tape.h"
+#include "core/pointwise.h"
+#include "core/random.h"
+
+using namespace pare;
+
+namespace {
+
+Tensor noise(const Shape& shape, uint64_t key, double low = -1, double high = 1) {
+  Rng rng(key);
+  std::vector<double> v(size_t(shape.elements()));
+  for (double& x : v) x = low + (high - low) * (double(rng.next_u32()) + 0.5) * 0x1p-32;
+  return Tensor::from(v, shape);
+}
+
+using Inputs = std::vector<Tensor>;
+
+}  // namespace
+
+TEST_CASE("pointwise gradients agree with central differences") {
+  for (const Op* op : registered_ops()) {
+    bool pointwise = false;
+    pointwise::All::for_each(
+        [&](auto f) { pointwise = pointwise || std::string_view(f.name) == op->name; });
+    if (!pointwise) continue;
+    const std::string name = op->name;
+    CAPTURE(name);
+    Attrs attrs;
+    attrs.set("slope", 0.1).set("low", -0.71).set("high", 0.63).set("scalar", 1.7);
+    const bool positive =
+        std::string_view(op->name) == "log" || std::string_view(op->name) == "sqrt";
+    CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return apply(*op, {&in[0]}, attrs); },
+                            {noise({3, 17}, 11, positive ? 0.2 : -1.5, 1.5)}));
+  }
+}
+
+TEST_CASE("gradients of dense, conv2d, pooling and cross entropy") {
+  for (const bool relu : {false, true})
+    CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return dense(in[0], in[1], in[2], relu); },
+                            {noise({5, 7}, 1), noise({3, 7}, 2), noise({3}, 3)}));
+  for (const Conv2dOptions& o :
+       {Conv2dOptions{}, Conv2dOptions{.stride = 2, .padding = 1}, Conv2dOptions{.relu = true},
+        Conv2dOptions{.padding = 2, .dilation = 2, .groups = 2}})
+    CHECK_NOTHROW(
+        gradcheck([&](const Inputs& in) { return conv2d(in[0], in[1], in[2], o); },
+                  {noise({3, 4, 7, 6}, 4), noise({6, 4 / o.groups, 3, 3}, 5), noise({6}, 6)}));
+  CHECK_NOTHROW(
+      gradcheck([](const Inputs& in) { return max_pool2d(in[0], 2); }, {noise({2, 3, 6, 5}, 7)}));
+  CHECK_NOTHROW(gradcheck([](const Inputs& in) { return max_pool2d(in[0], 3, 2); },
+                          {noise({2, 3, 7, 7}, 8)}));
+  const Tensor labels = Tensor::from(std::vector<int32_t>{3, 0, 4, 1}, {4});
+  CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return softmax_cross_entropy(in[0], labels); },
+                          {noise({4, 5}, 9, -3, 3)}));
+}
+
+TEST_CASE("gradcheck finds planted mistakes") {
+  static Op wrong{.name = "wrong_square",
+                  .saves_inputs = 1,
+                  .infer = [](Call& c) { c.output(c.x().shape()); },
+                  .forward =
+                      [](Call& c) {
+                        for (int64_t i = 0; i < c.x().elements(); ++i)
+                          c.outputs[0].data<double>()[i] =
+                              c.x().data<double>()[i] * c.x().data<double>()[i];
+                      },
+                  .backward =
+                      [](BackwardCall& c) {
+                        for (int64_t i = 0; i < c.inputs[0].elements(); ++i)
+                          c.grad_inputs[0].data<double>()[i] = 2 * (i == 3 ? 1.01 : 1.0) *
+                                                               c.inputs[0].data<double>()[i] *
+                                                               c.grad_outputs[0].data<double>()[i];
+                      }};
+  static const Op& op = register_op(wrong);
+  CHECK_THROWS_WITH_AS(
+      gradcheck([](const Inputs& in) { return apply(op, {&in[0]}); }, {noise({6}, 1)}),
+      doctest::Contains("element 3"), Error);
+}
+
+TEST_CASE("mistakes in shapes and labels are named") {
+  CHECK_THROWS_WITH_AS(
+      dense(noise({64, 400}, 1), noise({256, 784}, 2), noise({256}, 3)),
+      "dense: input has 400 features, weight expects 784 [input 64x400, weight 256x784]", Error);
+  const Tensor labels = Tensor::from(std::vector<int32_t>{3, 5}, {2});
+  CHECK_THROWS_WITH_AS(softmax_cross_entropy(noise({2, 5}, 1), labels),
+                       doctest::Contains("label 5 of example 1 is outside 0..4"), Error);
+}
+
+namespace {
+
+struct SmallNet : Module {
+  Param w1{noise({4, 1, 3, 3}, 1)}, b1{noise({4}, 2)}, w2{noise({3, 36}, 3)}, b2{noise({3}, 4)};
+  Tensor forward(const Tensor& x, Mode) override {
+    const Tensor h = max_pool2d(conv2d(x, w1(), b1(), {.relu = true}), 2);
+    return dense(flatten(h), w2(), b2());
+  }
+  void visit(Visitor& v) override {
+    v("w1", w1);
+    v("b1", b1);
+    v("w2", w2);
+    v("b2", b2);
+  }
+};
+
+std::vector<double> train(Module& net, int steps) {
+  const Tensor x = noise({9, 1, 8, 8}, 5);
+  const Tensor y = Tensor::from(std::vector<int32_t>{0, 1, 2, 0, 1, 2, 0, 1, 2}, {9});
+  std::vector<double> losses;
+  for (int i = 0; i < steps; ++i) {
+    Tape tape;
+    const Tensor loss = softmax_cross_entropy(net(x, Mode::train), y);
+    tape.backward(loss);
+    losses.push_back(loss.item());
+    for (Param& p : parameters(net)) {
+      for (int64_t k = 0; k < p.value().elements(); ++k)
+        p.value().data<double>()[k] -= 0.1 * p.grad().data<double>()[k];
+      p.clear_grad();
+    }
+  }
+  return losses;
+}
+
+}  // namespace
+
+TEST_CASE("a captured network trains bit for bit like the module, without asking for memory") {
+  SmallNet net;
+  Graph graph = capture(net, noise({1, 1, 8, 8}, 6)).clone();
+  const std::vector<double> expected = train(net, 20);
+  CHECK(expected.back() < 0.5 * expected.front());
+  CHECK(train(graph, 2).back() == expected[1]);
+  const size_t asked = pool_statistics().system_allocations;
+  const std::vector<double> rest = train(graph, 18);
+  CHECK(pool_statistics().system_allocations == asked);
+  CHECK(rest.back() == expected.back());
+}
