@@ -15,5 +15,6 @@ struct KernelList {
 KernelList format_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
+KernelList optimizer_kernels();
 
 }  // namespace pare::cpu
