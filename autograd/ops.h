@@ -24,6 +24,16 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options = {});
 // Largest element of each kernel x kernel window; stride 0 means the kernel's size.
 Tensor max_pool2d(const Tensor& x, int kernel, int stride = 0);
+struct BatchNormOptions {
+  double momentum = 0.1;  // weight of the new batch in the running statistics
+  double epsilon = 1e-5;
+  bool relu = false;  // fused after the residual
+};
+// Normalizes each channel of x[n,c] or x[n,c,h,w]; gamma, beta and the running statistics are [c].
+// `residual`, of x's shape, is added before the ReLU. Training needs two values a channel.
+Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, Buffer& running_mean,
+                  Buffer& running_variance, Mode mode, const BatchNormOptions& options = {},
+                  const Tensor* residual = nullptr);
 // Mean over the batch of -log softmax(logits[n,classes])[labels[n]]; labels i32 in 0..classes-1.
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels);
 

@@ -25,8 +25,8 @@ struct TapeNode {
   std::array<Tensor, max_inputs> inputs;  // saved ones only, as the kernel saw them
   std::array<Format, max_inputs> seen_formats{};
   std::array<Shape, max_inputs> input_shapes;
-  std::array<Tensor, max_outputs> outputs;  // saved ones only
-  std::array<Buffer*, 4> buffers{};
+  std::array<Tensor, max_outputs> outputs;       // saved ones only
+  std::array<std::optional<Buffer>, 4> buffers;  // handles: the state outlives its owner
   int input_count = 0, output_count = 0, buffer_count = 0;
   int32_t first_output = 0;
   Mode mode = Mode::eval;
@@ -77,6 +77,7 @@ struct Tape::Work {
   static void release(TapeNode& n) {
     for (int i = 0; i < n.input_count; ++i) n.inputs[size_t(i)] = Tensor();
     for (int i = 0; i < n.output_count; ++i) n.outputs[size_t(i)] = Tensor();
+    for (int i = 0; i < n.buffer_count; ++i) n.buffers[size_t(i)].reset();
   }
 
   // Where the gradient of value `id` is written, and whether it holds one already.
@@ -186,7 +187,7 @@ void Tape::record(Call& call, std::span<const Tensor> original, std::string_view
   n.output_count = call.output_count;
   n.buffer_count = int(call.buffers.size());
   check(call.buffers.size() <= n.buffers.size(), "{}: too many buffers", call.op->name);
-  for (size_t i = 0; i < call.buffers.size(); ++i) n.buffers[i] = call.buffers[i];
+  for (size_t i = 0; i < call.buffers.size(); ++i) n.buffers[i] = *call.buffers[i];
   for (size_t i = 0; i < original.size(); ++i) {
     const bool mine = original[i].ref().run == run() && is_float(original[i].dtype());
     n.input_ids[i] = mine ? original[i].ref().id : -1;
@@ -257,7 +258,9 @@ void Tape::backward(const Tensor& output, const Tensor& grad_output) {
       call.input_shapes = {n.input_shapes.data(), ins};
       call.outputs = {n.outputs.data(), outs};
       call.grad_outputs = {grad_outputs.data(), outs};
-      call.buffers = {n.buffers.data(), size_t(n.buffer_count)};
+      std::array<Buffer*, 4> buffers{};
+      for (size_t i = 0; i < size_t(n.buffer_count); ++i) buffers[i] = &*n.buffers[i];
+      call.buffers = {buffers.data(), size_t(n.buffer_count)};
       call.mode = n.mode;
       call.key = n.key;
       call.device = w.device;

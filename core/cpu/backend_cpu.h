@@ -15,6 +15,7 @@ struct KernelList {
 KernelList format_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
+KernelList batch_norm_kernels();
 KernelList optimizer_kernels();
 
 }  // namespace pare::cpu
