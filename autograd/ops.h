@@ -34,6 +34,9 @@ struct BatchNormOptions {
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, Buffer& running_mean,
                   Buffer& running_variance, Mode mode, const BatchNormOptions& options = {},
                   const Tensor* residual = nullptr);
+// In training, zeroes each element with probability p (0 <= p < 1) and scales the others by
+// 1 / (1 - p); keyed by the run's seed and step and the node's name.
+Tensor dropout(const Tensor& x, double p, Mode mode);
 // Mean over the batch of -log softmax(logits[n,classes])[labels[n]]; labels i32 in 0..classes-1.
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels);
 

@@ -51,6 +51,17 @@ class Flatten : public Module {
   void visit(Visitor&) override {}
 };
 
+// Zeroes elements with probability p while training.
+class Dropout : public Module {
+ public:
+  explicit Dropout(double p) : p_(p) {}
+  Tensor forward(const Tensor& x, Mode mode) override { return dropout(x, p_, mode); }
+  void visit(Visitor&) override {}
+
+ private:
+  double p_;
+};
+
 // Runs its children one after another; they are named by their place unless a name is given.
 class Sequential : public Module {
  public:

@@ -13,6 +13,7 @@ const Op& conv2d_op();
 const Op& max_pool2d_op();
 const Op& softmax_cross_entropy_op();
 const Op& batch_norm_op();
+const Op& dropout_op();
 void register_pointwise_ops();
 
 void register_builtin_ops();

@@ -16,6 +16,7 @@ KernelList format_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
 KernelList batch_norm_kernels();
+KernelList dropout_kernels();
 KernelList optimizer_kernels();
 
 }  // namespace pare::cpu
