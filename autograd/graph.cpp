@@ -253,6 +253,42 @@ void Graph::replace_uses(int from, int to, int first_node) {
   changed();
 }
 
+void Graph::remove_unused() {
+  std::vector<int> new_value(values.size(), -1), new_buffer(buffers.size(), -1);
+  const auto keep = [](std::vector<int>& ids, int id) { ids[size_t(id)] = 0; };
+  keep(new_value, input);
+  for (const int id : outputs) keep(new_value, id);
+  for (const GraphNode& node : nodes) {
+    for (const int id : node.inputs) keep(new_value, id);
+    for (const int id : node.outputs) keep(new_value, id);
+    for (const int id : node.buffers) keep(new_buffer, id);
+  }
+  // Moves what is kept to the front and notes where it went.
+  const auto compact = [](auto& list, std::vector<int>& ids) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list.size(); ++i)
+      if (ids[i] == 0) {
+        ids[i] = int(kept);
+        if (kept != i) list[kept] = std::move(list[i]);
+        ++kept;
+      }
+    list.erase(list.begin() + std::ptrdiff_t(kept), list.end());
+  };
+  compact(values, new_value);
+  compact(buffers, new_buffer);
+  const auto renumber = [](std::vector<int>& ids, const std::vector<int>& to) {
+    for (int& id : ids) id = to[size_t(id)];
+  };
+  input = new_value[size_t(input)];
+  renumber(outputs, new_value);
+  for (GraphNode& node : nodes) {
+    renumber(node.inputs, new_value);
+    renumber(node.outputs, new_value);
+    renumber(node.buffers, new_buffer);
+  }
+  changed();
+}
+
 std::string Graph::get_metadata(std::string_view key) const {
   for (const auto& [k, v] : metadata)
     if (k == key) return v;

@@ -73,6 +73,8 @@ class Graph : public Module {
   void remove_node(int position);
   // Every reader of `from` (nodes from `first_node` on, and outputs) reads `to` instead.
   void replace_uses(int from, int to, int first_node = 0);
+  // Drops values and buffers that no node, input or output refers to; ids change.
+  void remove_unused();
   void changed();
   std::string unique_value_name(const std::string& hint) const;
 

@@ -65,7 +65,7 @@ const Op& register_op(const Op& op) {
 }
 
 const Op* find_op(std::string_view name) {
-  register_builtin_ops();
+  register_library_ops();
   OpRegistry& r = op_registry();
   const std::lock_guard lock(r.mutex);
   const auto it = r.by_name.find(name);
@@ -73,7 +73,7 @@ const Op* find_op(std::string_view name) {
 }
 
 std::vector<const Op*> registered_ops() {
-  register_builtin_ops();
+  register_library_ops();
   OpRegistry& r = op_registry();
   const std::lock_guard lock(r.mutex);
   std::vector<const Op*> all;

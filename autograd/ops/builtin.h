@@ -17,5 +17,7 @@ const Op& dropout_op();
 void register_pointwise_ops();
 
 void register_builtin_ops();
+// Those and the ops of the rooms above autograd; defined where all are known (compress/ops.cpp).
+void register_library_ops();
 
 }  // namespace pare
