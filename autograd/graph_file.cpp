@@ -1,0 +1,375 @@
+#include "autograd/graph_file.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <mutex>
+
+#include "core/json.h"
+
+namespace pare {
+namespace {
+
+constexpr int graph_version = 1;
+constexpr const char* graph_key = "graph";
+constexpr size_t most_nodes = 100000;
+
+std::map<std::string, TransformMaker>& transform_makers() {
+  static auto* makers = new std::map<std::string, TransformMaker>;
+  return *makers;
+}
+std::mutex transform_mutex;
+
+// --- enumerations as words ---
+
+template <class E>
+struct Word {
+  E value;
+  const char* text;
+};
+constexpr Word<ValueKind> kinds[] = {{ValueKind::input, "input"},
+                                     {ValueKind::param, "param"},
+                                     {ValueKind::constant, "constant"},
+                                     {ValueKind::computed, "computed"}};
+constexpr Word<DType> dtypes[] = {{DType::f32, "f32"}, {DType::f64, "f64"}, {DType::i32, "i32"},
+                                  {DType::i64, "i64"}, {DType::i8, "i8"},   {DType::u8, "u8"}};
+constexpr Word<MaskKind> masks[] = {{MaskKind::frozen, "frozen"}, {MaskKind::soft, "soft"}};
+
+template <class E, size_t n>
+const char* to_word(const Word<E> (&words)[n], E value) {
+  return std::find_if(words, words + n, [&](const auto& w) { return w.value == value; })->text;
+}
+
+// --- masks, one bit an element, the first element in the lowest bit ---
+
+Tensor pack_bits(const Tensor& mask) {
+  const Tensor m = mask.to(Device{}).plain();
+  const Tensor bits = Tensor::zeros({(m.elements() + 7) / 8}, DType::u8);
+  for (int64_t i = 0; i < m.elements(); ++i)
+    bits.data<uint8_t>()[i / 8] |= uint8_t((m.data<uint8_t>()[i] != 0) << (i % 8));
+  return bits;
+}
+
+Tensor unpack_bits(const Tensor& bits, const Shape& shape) {
+  const Tensor mask = Tensor::empty(shape, DType::u8);
+  for (int64_t i = 0; i < mask.elements(); ++i)
+    mask.data<uint8_t>()[i] = bits.data<uint8_t>()[i / 8] >> (i % 8) & 1;
+  return mask;
+}
+
+// --- writing ---
+
+Json to_json(const Ints& ints) {
+  return {{"list", std::vector<int64_t>(ints.values, ints.values + ints.count)},
+          {"symbolic", int(ints.symbolic)}};
+}
+
+Json to_json(const Attrs& attrs) {
+  Json out = Json::object();
+  for (const Attrs::Entry& e : attrs) {
+    if (e.kind == Attrs::Kind::integer) out[e.name] = e.integer;
+    if (e.kind == Attrs::Kind::ints) out[e.name] = to_json(e.ints);
+    if (e.kind == Attrs::Kind::real) {
+      check(std::isfinite(e.real), "save: the attribute '{}' is {}", e.name, e.real);
+      out[e.name] = e.real;
+    }
+  }
+  return out;
+}
+
+struct ParamCollector : Visitor {
+  std::vector<std::pair<std::string, Param>> params;
+  void operator()(const std::string& name, Param& p) override { params.emplace_back(name, p); }
+  void operator()(const std::string&, Buffer&) override {}
+  void operator()(const std::string&, Module&) override {}
+};
+
+// Everything of a parameter but its value's tensor, which stands under `tensor_name`.
+Json write_param(ContainerWriter& writer, const Param& param, const std::string& tensor_name,
+                 bool slots) {
+  const ParamState& s = param.state();
+  Json out = {{"decay", s.decay}};
+  writer.add(tensor_name, s.value);
+  if (s.mask_kind != MaskKind::none) {
+    out["mask"] = to_word(masks, s.mask_kind);
+    writer.add(tensor_name + ":mask", pack_bits(s.mask));
+  }
+  for (const auto& [slot, tensor] : s.slots)
+    if (slots) {
+      out["slots"].push_back(slot);
+      writer.add(tensor_name + ":slot:" + slot, tensor);
+    }
+  for (const auto& transform : s.transforms) {
+    ParamCollector own;
+    transform->visit(own);
+    Json entry = {{"kind", transform->kind()}, {"params", Json::array()}};
+    const std::string base =
+        tensor_name + ":transform" + std::to_string(out.value("transforms", Json::array()).size());
+    for (const auto& [name, p] : own.params) {
+      Json inner = write_param(writer, p, base + ":" + name, slots);
+      inner["name"] = name;
+      entry["params"].push_back(std::move(inner));
+    }
+    out["transforms"].push_back(std::move(entry));
+  }
+  return out;
+}
+
+// --- reading ---
+
+// Fields of a JSON object with errors that name file and place.
+class Reader {
+ public:
+  Reader(const Container& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
+
+  template <class... Args>
+  void need(bool ok, std::string_view what, const Args&... args) const {
+    if (!ok) fail(ErrorCode::bad_input, "{}: {}", file_.name(), message(what, args...));
+  }
+  const Json& field(const Json& object, const char* name) const {
+    need(object.is_object() && object.contains(name), "the graph lacks '{}'", name);
+    return object.at(name);
+  }
+  std::string text(const Json& object, const char* name) const {
+    const Json& j = field(object, name);
+    need(j.is_string(), "'{}' in the graph is no text", name);
+    return j.get<std::string>();
+  }
+  int64_t integer(const Json& object, const char* name, int64_t low, int64_t high) const {
+    return integer(field(object, name), low, high, name);
+  }
+  int64_t integer(const Json& j, int64_t low, int64_t high, const char* name) const {
+    need(j.is_number_integer() &&
+             (!j.is_number_unsigned() || j.get<uint64_t>() <= uint64_t(INT64_MAX)),
+         "'{}' in the graph is no integer", name);
+    const int64_t v = j.get<int64_t>();
+    need(v >= low && v <= high, "'{}' in the graph is {}, expected {}..{}", name, v, low, high);
+    return v;
+  }
+  const Json& list(const Json& object, const char* name, size_t most) const {
+    const Json& j = field(object, name);
+    need(j.is_array() && j.size() <= most, "'{}' in the graph is no list of at most {}", name,
+         most);
+    return j;
+  }
+  template <class E, size_t n>
+  E word(const Word<E> (&words)[n], const Json& object, const char* name) const {
+    const std::string t = text(object, name);
+    for (const auto& w : words)
+      if (t == w.text) return w.value;
+    fail(ErrorCode::bad_input, "{}: '{}' in the graph is '{}', which this program does not know",
+         file_.name(), name, t);
+  }
+  std::vector<int> ids(const Json& object, const char* name, size_t count, size_t most) const {
+    std::vector<int> out;
+    for (const Json& j : list(object, name, most))
+      out.push_back(int(integer(j, 0, int64_t(count) - 1, name)));
+    return out;
+  }
+  Ints ints(const Json& j, const char* name) const {
+    Ints out;
+    for (const Json& v : list(j, "list", Ints::capacity))
+      out.values[out.count++] = integer(v, INT64_MIN, INT64_MAX, name);
+    out.symbolic = uint8_t(integer(j, "symbolic", 0, (1 << out.count) - 1));
+    return out;
+  }
+  Attrs attrs(const Json& j) const {
+    Attrs out;
+    need(j.is_object() && j.size() <= size_t(Attrs::capacity), "a node with unreadable attributes");
+    for (const auto& [name, v] : j.items()) {
+      if (v.is_number_float())
+        out.set(intern(name), v.get<double>());
+      else if (v.is_object())
+        out.set(intern(name), ints(v, "attribute"));
+      else
+        out.set(intern(name), integer(v, INT64_MIN, INT64_MAX, "attribute"));
+    }
+    return out;
+  }
+  Tensor tensor(const std::string& name, DType dtype, const Shape* shape) const {
+    const Tensor t = file_.tensor(prefix_ + name);
+    need(t.dtype() == dtype && (!shape || t.shape() == *shape),
+         "the tensor '{}' is {} {}, expected {} {}", name, t.dtype(), t.shape(), dtype,
+         shape ? to_string(*shape) : std::string());
+    return t;
+  }
+  Param param(const Json& j, const std::string& name) const {
+    const Tensor value = file_.tensor(prefix_ + name);
+    need(is_float(value.dtype()), "the parameter '{}' is {}", name, value.dtype());
+    const Json& decay = field(j, "decay");
+    need(decay.is_boolean(), "'decay' of '{}' is neither true nor false", name);
+    Param p(value, decay.get<bool>());
+    if (j.contains("slots"))
+      for (const Json& slot : list(j, "slots", 8)) {
+        need(slot.is_string(), "a slot of '{}' has no name", name);
+        const auto slot_name = slot.get<std::string>();
+        p.slot(slot_name) = tensor(name + ":slot:" + slot_name, value.dtype(), &value.shape());
+      }
+    if (j.contains("mask")) {
+      const Shape bits{(value.elements() + 7) / 8};
+      p.set_mask(unpack_bits(tensor(name + ":mask", DType::u8, &bits), value.shape()),
+                 word(masks, j, "mask"));
+    }
+    if (j.contains("transforms"))
+      for (const Json& t : list(j, "transforms", 8)) add_transform(p, t, name);
+    return p;
+  }
+
+ private:
+  void add_transform(Param& p, const Json& j, const std::string& name) const {
+    const std::string kind = text(j, "kind");
+    TransformMaker make = nullptr;
+    {
+      const std::lock_guard lock(transform_mutex);
+      const auto it = transform_makers().find(kind);
+      if (it != transform_makers().end()) make = it->second;
+    }
+    need(make != nullptr,
+         "the parameter '{}' has a transform of kind '{}', which is not registered", name, kind);
+    std::vector<std::pair<std::string, Param>> own;
+    const std::string base = name + ":transform" + std::to_string(p.state().transforms.size());
+    for (const Json& inner : list(j, "params", 8)) {
+      const std::string inner_name = text(inner, "name");
+      own.emplace_back(inner_name, param(inner, base + ":" + inner_name));
+    }
+    p.state().transforms.push_back(make(own));
+  }
+
+  const Container& file_;
+  std::string prefix_;
+};
+
+GraphValue read_value(const Reader& r, const Json& j) {
+  GraphValue v;
+  v.name = r.text(j, "name");
+  v.kind = r.word(kinds, j, "kind");
+  v.dtype = r.word(dtypes, j, "dtype");
+  v.shape = r.ints(r.field(j, "shape"), "shape");
+  const auto expect_shape = [&](const Tensor& t) {
+    r.need(Ints(t.shape().data(), t.rank()) == v.shape && t.dtype() == v.dtype,
+           "the tensor '{}' is {} {}, the graph says otherwise", v.name, t.dtype(), t.shape());
+  };
+  if (v.kind == ValueKind::param) {
+    v.param = r.param(j, v.name);
+    expect_shape(v.param.value());
+  }
+  if (v.kind == ValueKind::constant) {
+    v.constant = r.tensor(v.name, v.dtype, nullptr);
+    expect_shape(v.constant);
+  }
+  return v;
+}
+
+GraphNode read_node(const Reader& r, const Json& j, size_t values, size_t buffers) {
+  GraphNode node;
+  const std::string op = r.text(j, "op");
+  node.op = find_op(op);
+  if (!node.op) {
+    std::vector<std::string_view> known;
+    for (const Op* o : registered_ops()) known.push_back(o->name);
+    r.need(false, "uses the op '{}', which is not known here{}; it may need a plug-in", op,
+           suggest(op, known.data(), known.size()));
+  }
+  const int64_t version = r.integer(j, "version", 1, INT32_MAX);
+  r.need(version <= node.op->version,
+         "uses version {} of the op '{}'; this program knows up to {}: use a newer pare", version,
+         op, node.op->version);
+  node.name = r.text(j, "name");
+  node.inputs = r.ids(j, "inputs", values, 16);
+  node.outputs = r.ids(j, "outputs", values, size_t(max_outputs));
+  node.buffers = r.ids(j, "buffers", buffers, 4);
+  node.attrs = r.attrs(r.field(j, "attrs"));
+  return node;
+}
+
+}  // namespace
+
+void register_transform(const std::string& kind, TransformMaker make) {
+  const std::lock_guard lock(transform_mutex);
+  transform_makers()[kind] = make;
+}
+
+void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptions& options) {
+  graph.verify();
+  Json values = Json::array(), nodes = Json::array(), buffers = Json::array(),
+       metadata = Json::object();
+  for (const GraphValue& v : graph.values) {
+    Json entry = Json::object();
+    if (v.kind == ValueKind::param)
+      entry = write_param(writer, v.param, options.prefix + v.name, options.slots);
+    if (v.kind == ValueKind::constant) writer.add(options.prefix + v.name, v.constant);
+    entry["name"] = v.name;
+    entry["kind"] = to_word(kinds, v.kind);
+    entry["dtype"] = to_word(dtypes, v.dtype);
+    entry["shape"] = to_json(v.shape);
+    values.push_back(std::move(entry));
+  }
+  for (const GraphNode& n : graph.nodes)
+    nodes.push_back({{"op", n.op->name},
+                     {"version", n.op->version},
+                     {"name", n.name},
+                     {"inputs", n.inputs},
+                     {"outputs", n.outputs},
+                     {"buffers", n.buffers},
+                     {"attrs", to_json(n.attrs)}});
+  for (const GraphBuffer& b : graph.buffers) {
+    buffers.push_back(b.name);
+    writer.add(options.prefix + b.name, b.buffer.value());
+  }
+  for (const auto& [key, value] : graph.metadata) metadata[key] = value;
+  const Json j = {{"version", graph_version}, {"input", graph.input}, {"outputs", graph.outputs},
+                  {"values", values},         {"nodes", nodes},       {"buffers", buffers},
+                  {"metadata", metadata}};
+  try {
+    writer.set_metadata(options.prefix + graph_key, j.dump());
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorCode::usage, "save: a name or text of the model is not UTF-8: {}", e.what());
+  }
+}
+
+Graph read_graph(const Container& file, const std::string& prefix) {
+  const Reader r(file, prefix);
+  r.need(file.has_metadata(prefix + graph_key),
+         "holds tensors but no graph; pare saves models with one");
+  const Json j = parse_json(file.metadata(prefix + graph_key), file.name());
+  const int64_t version = r.integer(j, "version", 1, INT32_MAX);
+  r.need(version <= graph_version,
+         "its graph has version {}, this program reads up to {}: use a newer pare", version,
+         graph_version);
+  Graph g;
+  const Json &values = r.list(j, "values", most_nodes), &nodes = r.list(j, "nodes", most_nodes);
+  for (const Json& v : values) g.values.push_back(read_value(r, v));
+  for (const Json& b : r.list(j, "buffers", most_nodes)) {
+    r.need(b.is_string(), "a buffer without a name");
+    const auto name = b.get<std::string>();
+    g.buffers.push_back({name, Buffer(file.tensor(prefix + name))});
+  }
+  for (const Json& n : nodes) g.nodes.push_back(read_node(r, n, values.size(), g.buffers.size()));
+  g.input = int(r.integer(j, "input", 0, int64_t(values.size()) - 1));
+  g.outputs = r.ids(j, "outputs", values.size(), 64);
+  const Json& metadata = r.field(j, "metadata");
+  r.need(metadata.is_object(), "metadata that is no object");
+  for (const auto& [key, value] : metadata.items()) {
+    r.need(value.is_string(), "the metadata '{}' is no text", key);
+    g.set_metadata(key, value.get<std::string>());
+  }
+  try {
+    g.verify();
+  } catch (const Error& e) {
+    fail(ErrorCode::bad_input, "{}: {}", file.name(), e.what());
+  }
+  return g;
+}
+
+void save_graph(const Graph& graph, const std::string& path) {
+  ContainerWriter writer;
+  add_graph(writer, graph);
+  for (const char* key : {"model", "data", "classes", "preprocessing"})  // for other readers
+    if (const std::string value = graph.get_metadata(key); !value.empty())
+      writer.set_metadata(key, value);
+  writer.write(path);
+}
+
+Graph load_graph(const std::string& path) { return read_graph(Container(path)); }
+
+}  // namespace pare
