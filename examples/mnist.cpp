@@ -14,7 +14,7 @@
 #include "core/random.h"
 #include "datasets/idx.h"
 #include "layers/zoo.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 
@@ -80,7 +80,7 @@ void run(const std::string& model, int epochs) {
   const Part train = load("train"), test = load("t10k");
   const auto net = make_model(model, {1, 28, 28}, 10, 1);
   const int64_t batch = 64, steps = epochs * (train.size() / batch);
-  Sgd sgd(parameters(*net), {.rate = 0.03, .momentum = 0.9, .weight_decay = 5e-4});
+  Sgd sgd(named_parameters(*net), {.rate = 0.03, .momentum = 0.9, .weight_decay = 5e-4});
   std::vector<int64_t> index(size_t(train.size()));
   std::iota(index.begin(), index.end(), 0);
   const Tensor x = Tensor::empty({batch, 1, 28, 28}), y = Tensor::empty({batch}, DType::i32);

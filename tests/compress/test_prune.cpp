@@ -8,7 +8,7 @@
 #include "compress/prune/prune.h"
 #include "core/random.h"
 #include "layers/zoo.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 
@@ -82,7 +82,7 @@ TEST_CASE("a pruned network trains with its zeros in place") {
   Graph g = small_lenet();
   prune(g, Magnitude(), {.sparsity = 0.8});
   const int64_t before = nonzeros(g);
-  Sgd sgd(parameters(g), {.rate = 0.05, .momentum = 0.9, .weight_decay = 1e-2});
+  Sgd sgd(named_parameters(g), {.rate = 0.05, .momentum = 0.9, .weight_decay = 1e-2});
   const Tensor x = noise({8, 1, 28, 28}, 1);
   const Tensor y = Tensor::from<int32_t>({0, 1, 2, 3, 4, 5, 6, 7}, {8});
   for (int step = 0; step < 5; ++step) {

@@ -14,7 +14,7 @@
 #include "core/random.h"
 #include "core/thread_pool.h"
 #include "layers/zoo.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 
@@ -168,7 +168,7 @@ TEST_CASE("a fake-quantized network trains, learns ranges when asked, and still 
     return all;
   };
   const auto train = [&](const Tensor& images) {
-    Sgd sgd(parameters(g), {.rate = 0.02});
+    Sgd sgd(named_parameters(g), {.rate = 0.02});
     double loss = 0;
     for (int step = 0; step < 12; ++step) {
       Tape tape;

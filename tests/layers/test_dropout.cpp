@@ -7,7 +7,7 @@
 #include "autograd/tape.h"
 #include "core/thread_pool.h"
 #include "layers/layers.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 
@@ -61,7 +61,7 @@ TEST_CASE("a captured network with dropout and tied weights trains bit for bit l
   Graph graph = capture(net, x).clone();
   CHECK(named_parameters(graph).size() == 4);
   const auto train = [&](Module& m) {
-    Sgd sgd(parameters(m), {.rate = 0.05});
+    Sgd sgd(named_parameters(m), {.rate = 0.05});
     std::vector<double> losses;
     for (uint64_t step = 0; step < 20; ++step) {
       const RunKeyScope key({3, step});

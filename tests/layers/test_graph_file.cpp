@@ -15,7 +15,7 @@
 #include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 namespace fs = std::filesystem;
@@ -100,7 +100,7 @@ std::vector<std::vector<float>> state_of(Module& m) {
 }
 
 void train(Module& m, const Tensor& x, const Tensor& y, int steps) {
-  Sgd sgd(parameters(m), {.rate = 0.01});
+  Sgd sgd(named_parameters(m), {.rate = 0.01});
   for (int step = 0; step < steps; ++step) {
     const RunKeyScope key({5, uint64_t(step)});
     Tape tape;

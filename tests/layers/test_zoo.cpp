@@ -4,7 +4,7 @@
 #include "autograd/tape.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 using namespace pare;
 
@@ -24,7 +24,7 @@ TEST_CASE("every network of the zoo trains bit for bit as its captured graph") {
     const Tensor y = Tensor::from(std::vector<int32_t>{1, 0, 9, 4}, {4});
     Graph graph = capture(*net, x).clone();
     const auto train = [&](Module& m) {
-      Sgd sgd(parameters(m), {.rate = 0.01});
+      Sgd sgd(named_parameters(m), {.rate = 0.01});
       double last = 0;
       for (int i = 0; i < 20; ++i) {
         Tape tape;
@@ -48,7 +48,7 @@ TEST_CASE("frozen masks stay zero through momentum and decay; bad gradients chan
   const Tensor mask = Tensor::full({4, 6}, 1, DType::u8);
   for (int i = 0; i < 24; i += 2) mask.data<uint8_t>()[i] = 0;
   layer.weight.set_mask(mask);
-  Sgd sgd(parameters(layer), {.rate = 0.1, .momentum = 0.9, .weight_decay = 0.01});
+  Sgd sgd(named_parameters(layer), {.rate = 0.1, .momentum = 0.9, .weight_decay = 0.01});
   const auto step = [&](float scale) {
     Tape tape;
     tape.backward(softmax_cross_entropy(layer(Tensor::full({2, 6}, double(scale)), Mode::train),

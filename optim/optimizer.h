@@ -1,0 +1,96 @@
+// Optimizers: per-element rules over value, gradient and named slots of each parameter.
+//
+// Where a parameter has a frozen mask, value, gradient and slots of masked elements are exactly
+// zero after every step. Weight decay skips parameters that ask for none. A step with a gradient
+// that is not finite throws before anything is changed.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/param.h"
+
+namespace pare {
+
+using NamedParams = std::vector<std::pair<std::string, Param>>;
+
+class Optimizer {
+ public:
+  explicit Optimizer(NamedParams params, double rate);
+  virtual ~Optimizer() = default;
+  // One update from the gradients at hand; parameters without one stay. Clears the gradients.
+  // Throws Error{diverged} naming the parameter whose gradient is not finite.
+  void step();
+  void set_rate(double rate) { rate_ = rate; }
+  double rate() const { return rate_; }
+  // Scales all gradients by one factor so that their common L2 norm is at most `norm`; 0: never.
+  void set_clip(double norm);
+  // Updates made so far; part of the state that a resumed run needs.
+  int64_t steps() const { return steps_; }
+  void set_steps(int64_t steps) { steps_ = steps; }
+
+ protected:
+  // Updates one parameter; steps() counts this step already.
+  virtual void update(Param& param) = 0;
+
+ private:
+  void check_finite() const;
+  void clip_gradients();
+  NamedParams params_;
+  double rate_, clip_ = 0;
+  int64_t steps_ = 0;
+};
+
+struct SgdOptions {
+  double rate = 0.1;
+  double momentum = 0.9;
+  double weight_decay = 0;
+  bool nesterov = false;
+};
+// g = grad + decay w;  v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)
+// (as PyTorch defines it). Slot: momentum.
+class Sgd : public Optimizer {
+ public:
+  explicit Sgd(NamedParams params, const SgdOptions& options = {});
+
+ protected:
+  void update(Param& param) override;
+
+ private:
+  SgdOptions options_;
+};
+
+struct AdamOptions {
+  double rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
+  bool decoupled = false;  // AdamW: decay acts on the weight itself, not through the moments
+};
+// Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019):
+//   g = grad (+ decay w, unless decoupled: w -= rate decay w)
+//   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+//   w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+// Slots: m, v.
+class Adam : public Optimizer {
+ public:
+  explicit Adam(NamedParams params, const AdamOptions& options = {});
+
+ protected:
+  void update(Param& param) override;
+
+ private:
+  AdamOptions options_;
+};
+
+struct OptimizerOptions {
+  std::string name = "sgd";  // sgd, nesterov, adam, adamw
+  double rate = 0.1, momentum = 0.9, weight_decay = 0;
+  double clip = 0;
+};
+// Throws Error{usage} for an unknown name or values out of range.
+std::unique_ptr<Optimizer> make_optimizer(NamedParams params, const OptimizerOptions& options);
+
+}  // namespace pare
