@@ -99,6 +99,7 @@ Json write_param(ContainerWriter& writer, const Param& param, const std::string&
       out["slots"].push_back(slot);
       writer.add(tensor_name + ":slot:" + slot, tensor);
     }
+  if (slots && s.steps > 0) out["steps"] = s.steps;
   for (const auto& transform : s.transforms) {
     ParamCollector own;
     transform->visit(own);
@@ -205,6 +206,7 @@ class Reader {
         const auto slot_name = slot.get<std::string>();
         p.slot(slot_name) = tensor(name + ":slot:" + slot_name, value.dtype(), &value.shape());
       }
+    if (j.contains("steps")) p.state().steps = integer(j, "steps", 0, INT64_MAX);
     if (j.contains("mask")) {
       const Shape bits{(value.elements() + 7) / 8};
       p.set_mask(unpack_bits(tensor(name + ":mask", DType::u8, &bits), value.shape()),

@@ -86,6 +86,7 @@ Param Param::clone() const {
   s.mask = state_->mask.defined() ? state_->mask.clone() : Tensor();
   s.mask_kind = state_->mask_kind;
   for (const auto& [name, slot] : state_->slots) s.slots.emplace_back(name, slot.clone());
+  s.steps = state_->steps;
   for (const auto& t : state_->transforms) s.transforms.push_back(t->clone());
   return copy;
 }

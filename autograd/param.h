@@ -40,6 +40,7 @@ struct ParamState {
   Tensor mask;            // u8, shape of value, 1 keeps; undefined without one
   MaskKind mask_kind = MaskKind::none;
   std::vector<std::pair<std::string, Tensor>> slots;  // optimizer state by name
+  int64_t steps = 0;                                  // optimizer steps taken; saved with the slots
   std::vector<std::shared_ptr<Transform>> transforms;
   uint64_t run = 0;  // the recorder run `in_run` belongs to
   Tensor in_run;

@@ -23,18 +23,17 @@ T reduce(const Kernel& kernel, const Tensor& x) {
   return answer;
 }
 
-// inputs: gradient, mask or nothing; outputs: value and slots.
+// inputs: mask or nothing; outputs: value, gradient, slots.
 void run_update(const Kernel& kernel, const Param& param, std::initializer_list<Tensor> slots,
                 const Attrs& attrs) {
   const ParamState& s = param.state();
-  const TensorArg in[] = {tensor_arg(s.grad),
-                          s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{}};
-  TensorArg out[4] = {tensor_arg(s.value)};
+  const TensorArg in = s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{};
+  TensorArg out[4] = {tensor_arg(s.value), tensor_arg(s.grad)};
   KernelArgs args;
-  args.inputs = in;
-  args.input_count = 2;
+  args.inputs = &in;
+  args.input_count = 1;
   args.outputs = out;
-  args.output_count = 1;
+  args.output_count = 2;
   for (const Tensor& slot : slots) out[args.output_count++] = tensor_arg(slot);
   args.attrs = &attrs;
   kernel(s.value.device(), args);
@@ -61,32 +60,23 @@ void Optimizer::check_finite() const {
           name, rate_);
 }
 
-void Optimizer::clip_gradients() {
-  static const Kernel sum_squares("sum_squares"), scale("scale");
+double Optimizer::clip_scale() const {
+  static const Kernel sum_of_squares("sum_of_squares");
   double total = 0;
   for (const auto& [name, p] : params_)
-    if (p.has_grad()) total += reduce<double>(sum_squares, p.grad());
+    if (p.has_grad()) total += reduce<double>(sum_of_squares, p.grad());
   const double norm = std::sqrt(total);
-  if (norm <= clip_) return;
-  const Attrs attrs = Attrs().set("factor", clip_ / norm);
-  for (const auto& [name, p] : params_) {
-    if (!p.has_grad()) continue;
-    const TensorArg out = tensor_arg(p.grad());
-    KernelArgs args;
-    args.outputs = &out;
-    args.output_count = 1;
-    args.attrs = &attrs;
-    scale(p.grad().device(), args);
-  }
+  return norm > clip_ ? clip_ / norm : 1;
 }
 
 void Optimizer::step() {
   check_finite();
-  if (clip_ > 0) clip_gradients();
+  const double scale = clip_ > 0 ? clip_scale() : 1;
   ++steps_;
   for (auto& [name, p] : params_) {
     if (!p.has_grad()) continue;
-    update(p);
+    ++p.state().steps;
+    update(p, scale);
     p.clear_grad();
   }
 }
@@ -98,14 +88,18 @@ Sgd::Sgd(NamedParams params, const SgdOptions& options)
         options.momentum, options.weight_decay);
 }
 
-void Sgd::update(Param& param) {
+void Sgd::update(Param& param, double scale) {
   static const Kernel kernel("sgd.step");
-  run_update(kernel, param, {param.slot("momentum")},
-             Attrs()
-                 .set("rate", rate())
-                 .set("momentum", options_.momentum)
-                 .set("decay", param.state().decay ? options_.weight_decay : 0.0)
-                 .set("nesterov", options_.nesterov));
+  const Attrs attrs = Attrs()
+                          .set("scale", scale)
+                          .set("rate", rate())
+                          .set("momentum", options_.momentum)
+                          .set("decay", param.state().decay ? options_.weight_decay : 0.0)
+                          .set("nesterov", options_.nesterov);
+  if (options_.momentum > 0)
+    run_update(kernel, param, {param.slot("momentum")}, attrs);
+  else
+    run_update(kernel, param, {}, attrs);
 }
 
 Adam::Adam(NamedParams params, const AdamOptions& options)
@@ -117,18 +111,20 @@ Adam::Adam(NamedParams params, const AdamOptions& options)
         options.beta1, options.beta2, options.epsilon, options.weight_decay);
 }
 
-void Adam::update(Param& param) {
+void Adam::update(Param& param, double scale) {
   static const Kernel kernel("adam.step");
+  const ParamState& s = param.state();
+  const double t = double(s.steps), decay = s.decay ? options_.weight_decay : 0.0;
   run_update(kernel, param, {param.slot("m"), param.slot("v")},
              Attrs()
-                 .set("rate", rate())
+                 .set("scale", scale)
+                 .set("decay", options_.decoupled ? 0.0 : decay)
+                 .set("shrink", options_.decoupled ? 1 - rate() * decay : 1.0)
                  .set("beta1", options_.beta1)
                  .set("beta2", options_.beta2)
-                 .set("epsilon", options_.epsilon)
-                 .set("decay", param.state().decay ? options_.weight_decay : 0.0)
-                 .set("decoupled", options_.decoupled)
-                 .set("correction1", 1 - std::pow(options_.beta1, double(steps())))
-                 .set("correction2", 1 - std::pow(options_.beta2, double(steps()))));
+                 .set("step_size", rate() / (1 - std::pow(options_.beta1, t)))
+                 .set("root", std::sqrt(1 - std::pow(options_.beta2, t)))
+                 .set("epsilon", options_.epsilon));
 }
 
 std::unique_ptr<Optimizer> make_optimizer(NamedParams params, const OptimizerOptions& o) {

@@ -1,8 +1,9 @@
 // Optimizers: per-element rules over value, gradient and named slots of each parameter.
 //
-// Where a parameter has a frozen mask, value, gradient and slots of masked elements are exactly
-// zero after every step. Weight decay skips parameters that ask for none. A step with a gradient
-// that is not finite throws before anything is changed.
+// The state lives on the parameters, slots and counts of steps, so that saving, cloning and masking
+// a parameter takes it along. Where a parameter has a frozen mask, value, gradient and slots of
+// masked elements are exactly zero after every step. Weight decay skips parameters that ask for
+// none. A step with a gradient that is not finite throws before anything is changed.
 #pragma once
 
 #include <memory>
@@ -32,12 +33,12 @@ class Optimizer {
   void set_steps(int64_t steps) { steps_ = steps; }
 
  protected:
-  // Updates one parameter; steps() counts this step already.
-  virtual void update(Param& param) = 0;
+  // Updates one parameter from scale * gradient; its state's count of steps has this one already.
+  virtual void update(Param& param, double scale) = 0;
 
  private:
   void check_finite() const;
-  void clip_gradients();
+  double clip_scale() const;
   NamedParams params_;
   double rate_, clip_ = 0;
   int64_t steps_ = 0;
@@ -50,13 +51,13 @@ struct SgdOptions {
   bool nesterov = false;
 };
 // g = grad + decay w;  v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)
-// (as PyTorch defines it). Slot: momentum.
+// (as PyTorch defines it). Slot: momentum, where it is not 0.
 class Sgd : public Optimizer {
  public:
   explicit Sgd(NamedParams params, const SgdOptions& options = {});
 
  protected:
-  void update(Param& param) override;
+  void update(Param& param, double scale) override;
 
  private:
   SgdOptions options_;
@@ -73,13 +74,13 @@ struct AdamOptions {
 //   g = grad (+ decay w, unless decoupled: w -= rate decay w)
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 //   w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-// Slots: m, v.
+// t counts the steps of each parameter. Slots: m, v.
 class Adam : public Optimizer {
  public:
   explicit Adam(NamedParams params, const AdamOptions& options = {});
 
  protected:
-  void update(Param& param) override;
+  void update(Param& param, double scale) override;
 
  private:
   AdamOptions options_;

@@ -6,6 +6,18 @@
 
 namespace pare::cpu {
 
+// The constants of one step of an optimizer (optim/sgd.h, optim/adam.h); `scale` multiplies the
+// gradient first, which is how clipping costs no pass of its own.
+template <class T>
+struct SgdRule {
+  T scale, rate, momentum, decay;
+  bool nesterov;
+};
+template <class T>
+struct AdamRule {
+  T scale, decay, shrink, beta1, beta2, step_size, root, epsilon;
+};
+
 template <class T>
 struct Loops {
   // y[i] = f(x[i]); dx[i] (+)= dy[i] * df(saved[i]); `op` is the place in pointwise::All.
@@ -28,6 +40,12 @@ struct Loops {
   void (*norm_gradient)(const T* x, const T* y, const T* dy, const T* mean, const T* a, const T* b,
                         const T* k, T* dx, bool accumulate, T* dresidual, bool accumulate_residual,
                         int64_t rows, int64_t channels);
+  // One step of SGD on w; v is null without momentum.
+  void (*sgd)(const SgdRule<T>& rule, const T* g, T* w, T* v, int64_t n);
+  void (*adam)(const AdamRule<T>& rule, const T* g, T* w, T* m, T* v, int64_t n);
+  void (*zero_masked)(const uint8_t* keep, T* x, int64_t n);  // x = 0 where keep is 0
+  bool (*all_finite)(const T* x, int64_t n);
+  double (*sum_of_squares)(const T* x, int64_t n);
 };
 
 template <class T>

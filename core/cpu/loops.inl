@@ -155,11 +155,78 @@ void norm_gradient_loop(const T* x, const T* y, const T* dy, const T* mean, cons
                                  accumulate_residual, rows, channels);
 }
 
+template <class T, bool nesterov>
+void sgd_momentum(const SgdRule<T> r, const T* __restrict g, T* __restrict w, T* __restrict v,
+                  int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T d = r.scale * g[i] + r.decay * w[i];
+    v[i] = r.momentum * v[i] + d;
+    w[i] -= r.rate * (nesterov ? d + r.momentum * v[i] : v[i]);
+  }
+}
 template <class T>
-constexpr Loops<T> loop_table{pointwise_loop<T>, pointwise_gradient_loop<T>,
-                              add_loop<T>,       masked_sums_loop<T>,
-                              moments_loop<T>,   affine_loop<T>,
-                              norm_sums_loop<T>, norm_gradient_loop<T>};
+void sgd_loop(const SgdRule<T>& rule, const T* g, T* w, T* v, int64_t n) {
+  const SgdRule<T> r = rule;
+  if (v)
+    return r.nesterov ? sgd_momentum<T, true>(r, g, w, v, n)
+                      : sgd_momentum<T, false>(r, g, w, v, n);
+  for (int64_t i = 0; i < n; ++i) w[i] -= r.rate * (r.scale * g[i] + r.decay * w[i]);
+}
+
+template <class T>
+void adam_loop(const AdamRule<T>& rule, const T* __restrict g, T* __restrict w, T* __restrict m,
+               T* __restrict v, int64_t n) {
+  const AdamRule<T> r = rule;
+  for (int64_t i = 0; i < n; ++i) {
+    const T d = r.scale * g[i] + r.decay * w[i];
+    m[i] += (d - m[i]) * (T(1) - r.beta1);
+    v[i] = r.beta2 * v[i] + (T(1) - r.beta2) * d * d;
+    w[i] = r.shrink * w[i] - r.step_size * m[i] / (std::sqrt(v[i]) / r.root + r.epsilon);
+  }
+}
+
+template <class T>
+void zero_masked_loop(const uint8_t* __restrict keep, T* __restrict x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] = keep[i] ? x[i] : T(0);
+}
+
+// Sums in a fixed number of lanes: the compiler needs no licence to reorder, and every instruction
+// set adds in the same order.
+constexpr int64_t lanes = 32;
+
+// x * 0 is NaN for what is not finite, and NaN survives a sum.
+template <class T>
+bool all_finite_loop(const T* x, int64_t n) {
+  T sum[lanes] = {};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (int64_t k = 0; k < lanes; ++k) sum[k] += x[i + k] * T(0);
+  for (; i < n; ++i) sum[0] += x[i] * T(0);
+  T total = T(0);
+  for (const T s : sum) total += s;
+  return total == T(0);
+}
+
+template <class T>
+double sum_of_squares_loop(const T* x, int64_t n) {
+  double sum[lanes] = {};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (int64_t k = 0; k < lanes; ++k) sum[k] += double(x[i + k]) * double(x[i + k]);
+  for (; i < n; ++i) sum[0] += double(x[i]) * double(x[i]);
+  double total = 0;
+  for (const double s : sum) total += s;
+  return total;
+}
+
+template <class T>
+constexpr Loops<T> loop_table{pointwise_loop<T>,     pointwise_gradient_loop<T>,
+                              add_loop<T>,           masked_sums_loop<T>,
+                              moments_loop<T>,       affine_loop<T>,
+                              norm_sums_loop<T>,     norm_gradient_loop<T>,
+                              sgd_loop<T>,           adam_loop<T>,
+                              zero_masked_loop<T>,   all_finite_loop<T>,
+                              sum_of_squares_loop<T>};
 
 }  // namespace
 }  // namespace pare::cpu

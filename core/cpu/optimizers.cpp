@@ -1,10 +1,13 @@
 // Kernel rows of the optimizers: one pass over value, gradient and slots.
+//
+// A step takes the mask (u8, or absent) in and value, gradient, slots out; where the mask is 0 all
+// of them are exactly 0 afterwards.
+#include <array>
 #include <atomic>
-#include <cmath>
 #include <iterator>
-#include <type_traits>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/cpu/loops.h"
 #include "core/cpu/typed.h"
 #include "core/thread_pool.h"
 
@@ -13,115 +16,90 @@ namespace {
 
 constexpr int64_t stretch = 32768;
 
+// Calls f(first, count) over fixed stretches of n elements.
 template <class F>
-void over_stretches(int64_t elements, F&& f) {
-  parallel_for((elements + stretch - 1) / stretch, [&](int64_t tile) {
+void over_stretches(int64_t n, F&& f) {
+  parallel_for((n + stretch - 1) / stretch, [&](int64_t tile) {
     const int64_t first = tile * stretch;
-    f(first, elements - first < stretch ? elements - first : stretch);
+    f(first, n - first < stretch ? n - first : stretch);
   });
 }
 
-// A number is finite unless all bits of its exponent are set; integers vectorize where sums of
-// floats must not.
 Status all_finite(const KernelArgs& args) {
   const TensorArg& x = args.inputs[0];
-  return for_float(x.dtype, [&]<class T>(T) {
-    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-    constexpr Bits exponent = sizeof(T) == 4 ? Bits(0x7f800000) : Bits(0x7ff0000000000000);
-    std::atomic<bool> all{true};
+  std::atomic<bool> finite{true};
+  const Status status = for_float(x.dtype, [&]<class T>(T) {
     over_stretches(x.elements, [&](int64_t first, int64_t n) {
-      const Bits* bits = reinterpret_cast<const Bits*>(x.as<T>() + first);
-      Bits bad = 0;
-      for (int64_t i = 0; i < n; ++i) bad |= Bits((bits[i] & exponent) == exponent);
-      if (bad) all.store(false, std::memory_order_relaxed);
+      if (!loops<T>().all_finite(x.as<T>() + first, n))
+        finite.store(false, std::memory_order_relaxed);
     });
-    *static_cast<int32_t*>(args.outputs[0].data) = all.load();
   });
+  *static_cast<int32_t*>(args.outputs[0].data) = finite;
+  return status;
 }
 
-// Sum of squares in double, over fixed stretches of eight interleaved sums.
-Status sum_squares(const KernelArgs& args) {
+// Adds to the number (f64, on the host) that outputs[0] holds.
+Status sum_of_squares(const KernelArgs& args) {
   const TensorArg& x = args.inputs[0];
   return for_float(x.dtype, [&]<class T>(T) {
-    double total = 0;
-    for (int64_t first = 0; first < x.elements; first += stretch) {
-      const int64_t n = x.elements - first < stretch ? x.elements - first : stretch;
-      double part[8] = {};
-      for (int64_t i = 0; i < n; ++i)
-        part[i % 8] += double(x.as<T>()[first + i]) * double(x.as<T>()[first + i]);
-      for (const double p : part) total += p;
+    constexpr int64_t most = 64;
+    double& total = *static_cast<double*>(args.outputs[0].data);
+    for (int64_t begin = 0; begin < x.elements; begin += most * stretch) {
+      std::array<double, most> sums{};
+      const int64_t count =
+          x.elements - begin < most * stretch ? x.elements - begin : most * stretch;
+      over_stretches(count, [&](int64_t first, int64_t n) {
+        sums[size_t(first / stretch)] = loops<T>().sum_of_squares(x.as<T>() + begin + first, n);
+      });
+      for (const double s : sums) total += s;
     }
-    *static_cast<double*>(args.outputs[0].data) = total;
   });
 }
 
-Status scale(const KernelArgs& args) {
-  const TensorArg& x = args.outputs[0];
-  return for_float(x.dtype, [&]<class T>(T) {
-    const T factor = T(args.attrs->real("factor"));
-    for (int64_t i = 0; i < x.elements; ++i) x.as<T>()[i] *= factor;
+// update(loops, offset, count) over the elements, then the mask on every output.
+template <class T, class F>
+void step(const KernelArgs& args, F&& update) {
+  const TensorArg& mask = args.inputs[0];
+  over_stretches(args.outputs[0].elements, [&](int64_t first, int64_t n) {
+    update(first, n);
+    if (!mask.data) return;
+    for (int i = 0; i < args.output_count; ++i)
+      if (args.outputs[i].data)
+        loops<T>().zero_masked(mask.as<uint8_t>() + first, args.outputs[i].as<T>() + first, n);
   });
 }
 
-// inputs: gradient, mask (u8 or absent); outputs: value, momentum.
+// outputs: value, gradient, momentum (absent without).
 Status sgd_step(const KernelArgs& args) {
-  const TensorArg &g = args.inputs[0], &mask = args.inputs[1];
-  return for_float(g.dtype, [&]<class T>(T) {
-    const T rate = T(args.attrs->real("rate")), momentum = T(args.attrs->real("momentum"));
-    const T decay = T(args.attrs->real("decay"));
-    const bool nesterov = args.attrs->integer("nesterov");
-    over_stretches(g.elements, [&](int64_t first, int64_t n) {
-      const T* __restrict grad = g.as<T>() + first;
-      T* __restrict w = args.outputs[0].as<T>() + first;
-      T* __restrict v = args.outputs[1].as<T>() + first;
-      for (int64_t i = 0; i < n; ++i) {
-        const T d = grad[i] + decay * w[i];
-        v[i] = momentum * v[i] + d;
-        w[i] -= rate * (nesterov ? d + momentum * v[i] : v[i]);
-      }
-      if (!mask.data) return;
-      const uint8_t* keep = mask.as<uint8_t>() + first;
-      for (int64_t i = 0; i < n; ++i)
-        if (!keep[i]) w[i] = v[i] = T(0);
+  const TensorArg *out = args.outputs, &momentum = out[2];
+  const Attrs& a = *args.attrs;
+  return for_float(out[0].dtype, [&]<class T>(T) {
+    const SgdRule<T> rule{T(a.real("scale")), T(a.real("rate")), T(a.real("momentum")),
+                          T(a.real("decay")), a.integer("nesterov") != 0};
+    step<T>(args, [&](int64_t first, int64_t n) {
+      loops<T>().sgd(rule, out[1].as<T>() + first, out[0].as<T>() + first,
+                     momentum.data ? momentum.as<T>() + first : nullptr, n);
     });
   });
 }
 
-// inputs: gradient, mask (u8 or absent); outputs: value, first and second moment.
+// outputs: value, gradient, first moment, second moment.
 Status adam_step(const KernelArgs& args) {
-  const TensorArg &g = args.inputs[0], &mask = args.inputs[1];
+  const TensorArg* out = args.outputs;
   const Attrs& a = *args.attrs;
-  return for_float(g.dtype, [&]<class T>(T) {
-    const T beta1 = T(a.real("beta1")), beta2 = T(a.real("beta2"));
-    const T rest1 = T(1 - a.real("beta1")), rest2 = T(1 - a.real("beta2"));
-    const T epsilon = T(a.real("epsilon"));
-    const bool decoupled = a.integer("decoupled");
-    const T decay = decoupled ? T(0) : T(a.real("decay"));
-    const T shrink = decoupled ? T(1 - a.real("rate") * a.real("decay")) : T(1);
-    const T rate = T(a.real("rate") / a.real("correction1"));
-    const T root2 = T(std::sqrt(a.real("correction2")));
-    over_stretches(g.elements, [&](int64_t first, int64_t n) {
-      const T* __restrict grad = g.as<T>() + first;
-      T* __restrict w = args.outputs[0].as<T>() + first;
-      T* __restrict m = args.outputs[1].as<T>() + first;
-      T* __restrict v = args.outputs[2].as<T>() + first;
-      for (int64_t i = 0; i < n; ++i) {
-        const T d = grad[i] + decay * w[i];
-        m[i] = beta1 * m[i] + rest1 * d;
-        v[i] = beta2 * v[i] + rest2 * d * d;
-        w[i] = w[i] * shrink - rate * m[i] / (std::sqrt(v[i]) / root2 + epsilon);
-      }
-      if (!mask.data) return;
-      const uint8_t* keep = mask.as<uint8_t>() + first;
-      for (int64_t i = 0; i < n; ++i)
-        if (!keep[i]) w[i] = m[i] = v[i] = T(0);
+  return for_float(out[0].dtype, [&]<class T>(T) {
+    const AdamRule<T> rule{T(a.real("scale")), T(a.real("decay")),  T(a.real("shrink")),
+                           T(a.real("beta1")), T(a.real("beta2")),  T(a.real("step_size")),
+                           T(a.real("root")),  T(a.real("epsilon"))};
+    step<T>(args, [&](int64_t first, int64_t n) {
+      loops<T>().adam(rule, out[1].as<T>() + first, out[0].as<T>() + first, out[2].as<T>() + first,
+                      out[3].as<T>() + first, n);
     });
   });
 }
 
 constexpr KernelRow rows[] = {{"all_finite", 1, all_finite},
-                              {"sum_squares", 1, sum_squares},
-                              {"scale", 1, scale},
+                              {"sum_of_squares", 1, sum_of_squares},
                               {"sgd.step", 1, sgd_step},
                               {"adam.step", 1, adam_step}};
 
