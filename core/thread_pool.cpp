@@ -60,25 +60,46 @@ class Pool {
 
   void run(int64_t tiles, detail::TileFn fn, void* context) {
     const std::lock_guard lock(one_job_);
-    fn_ = fn;
-    context_ = context;
-    tiles_ = tiles;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(int(workers_.size()), std::memory_order_relaxed);
-    generation_.fetch_add(1);
+    const uint32_t job = generation_.load(std::memory_order_relaxed) + 1;
+    // Closed while the job's fields change: whoever sees a new field cannot claim with an old word.
+    claim_.store(uint64_t(job) << 32 | closed, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    fn_.store(fn, std::memory_order_release);
+    context_.store(context, std::memory_order_release);
+    tiles_.store(tiles, std::memory_order_release);
+    claim_.store(uint64_t(job) << 32, std::memory_order_release);
+    generation_.store(job);
     if (sleepers_.load() > 0) generation_.notify_all();
     take_tiles();
-    while (busy_.load(std::memory_order_acquire) > 0) pause_briefly();
+    // Workers that did not come in time are not waited for, only tiles that were begun; a worker
+    // that lost its core in the middle of one may need this one.
+    for (int i = 0; done_.load(std::memory_order_acquire) < tiles; ++i)
+      if (i < 4000)
+        pause_briefly();
+      else
+        std::this_thread::yield();
   }
 
  private:
+  static constexpr uint64_t closed = 0xffffffff;
+
+  // Claims tiles one by one until none is left. A claim holds the job's number: where the exchange
+  // succeeds, the job had not ended, so what was read before belongs to it.
   void take_tiles() {
     const FlushDenormals flush;
     inside_pool = true;
+    uint64_t claim = claim_.load(std::memory_order_acquire);
     for (;;) {
-      const int64_t tile = next_.fetch_add(1, std::memory_order_relaxed);
-      if (tile >= tiles_) break;
-      fn_(context_, tile);
+      const auto tile = int64_t(claim & closed);
+      const detail::TileFn fn = fn_.load(std::memory_order_acquire);
+      void* const context = context_.load(std::memory_order_acquire);
+      if (tile >= tiles_.load(std::memory_order_acquire)) break;
+      if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel,
+                                        std::memory_order_acquire))
+        continue;
+      fn(context, tile);
+      done_.fetch_add(1, std::memory_order_acq_rel);
+      claim = claim_.load(std::memory_order_acquire);
     }
     inside_pool = false;
   }
@@ -96,17 +117,16 @@ class Pool {
       seen = generation_.load(std::memory_order_acquire);
       if (stop_) return;
       take_tiles();
-      busy_.fetch_sub(1, std::memory_order_release);
     }
   }
 
   std::vector<std::thread> workers_;
   std::mutex one_job_;
-  detail::TileFn fn_ = nullptr;
-  void* context_ = nullptr;
-  int64_t tiles_ = 0;
-  std::atomic<int64_t> next_{0};
-  std::atomic<int> busy_{0}, sleepers_{0};
+  std::atomic<detail::TileFn> fn_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<int64_t> tiles_{0}, done_{0};
+  std::atomic<uint64_t> claim_{0};  // number of the job, next tile
+  std::atomic<int> sleepers_{0};
   std::atomic<uint32_t> generation_{0};
   std::atomic<bool> stop_{false};
 };
