@@ -20,7 +20,7 @@ Graph load_graph(const std::string& path);
 
 // The same as part of a larger file: names are prefixed, so that several graphs fit in one.
 struct GraphFileOptions {
-  std::string prefix;
+  std::string prefix = {};
   bool slots = false;  // the optimizer's state too
 };
 void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptions& options = {});

@@ -111,6 +111,11 @@ int64_t parameter_count(Module& module) {
   return n;
 }
 
+Device device_of(Module& module) {
+  const std::vector<Param> all = parameters(module);
+  return all.empty() ? Device{} : all.front().value().device();
+}
+
 void to_device(Module& module, Device device) {
   change_state(module, [&](Tensor& t) {
     if (t.defined()) t = t.to(device);

@@ -40,6 +40,9 @@ Tensor dropout(const Tensor& x, double p, Mode mode);
 // Mean over the batch of -log softmax(logits[n,classes])[labels[n]]; labels i32 in 0..classes-1.
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels);
 
+// a + b, of one shape and type.
+Tensor add(const Tensor& a, const Tensor& b);
+
 // Elementwise; any shape and format.
 Tensor neg(const Tensor& x);
 Tensor exp(const Tensor& x);

@@ -14,6 +14,7 @@ const Op& max_pool2d_op();
 const Op& softmax_cross_entropy_op();
 const Op& batch_norm_op();
 const Op& dropout_op();
+const Op& add_op();
 void register_pointwise_ops();
 
 void register_builtin_ops();

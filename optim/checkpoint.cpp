@@ -1,0 +1,124 @@
+// The checkpoint file: the graph with its optimizer slots, the best graph, and the run's state as
+// JSON. Doubles are written so that they read back exactly.
+#include <limits>
+
+#include "autograd/graph_file.h"
+#include "core/cpu/isa.h"
+#include "core/file_io.h"
+#include "core/json.h"
+#include "optim/trainer.h"
+
+namespace pare {
+namespace {
+
+constexpr const char* key = "checkpoint";
+constexpr const char* best_prefix = "best/";
+
+template <class F>
+void each_field(TrainOptions& o, F&& f) {
+  f("epochs", o.epochs);
+  f("batch", o.batch);
+  f("optimizer", o.optimizer.name);
+  f("rate", o.optimizer.rate);
+  f("momentum", o.optimizer.momentum);
+  f("weight_decay", o.optimizer.weight_decay);
+  f("clip", o.optimizer.clip);
+  f("warmup", o.warmup);
+  f("augment", o.augment);
+  f("holdout", o.holdout);
+  f("seed", o.seed);
+  f("out", o.out);
+  f("task", o.task);
+}
+template <class F>
+void each_field(TrainState& s, F&& f) {
+  f("epoch", s.epoch);
+  f("batch", s.batch);
+  f("step", s.step);
+  f("seen", s.seen);
+  f("correct", s.correct);
+  f("loss_sum", s.loss_sum);
+  f("seconds", s.seconds);
+  f("best_epoch", s.report.best_epoch);
+  f("best_accuracy", s.report.best_accuracy);
+}
+template <class F>
+void each_field(EpochRecord& r, F&& f) {
+  f("epoch", r.epoch);
+  f("loss", r.loss);
+  f("accuracy", r.accuracy);
+  f("val_loss", r.val_loss);
+  f("val_accuracy", r.val_accuracy);
+  f("seconds", r.seconds);
+  f("rate", r.rate);
+}
+
+template <class T>
+Json to_json(T value) {
+  Json j = Json::object();
+  each_field(value, [&](const char* name, const auto& v) { j[name] = v; });
+  return j;
+}
+template <class T>
+void from_json(const Json& j, T& value) {
+  each_field(value, [&](const char* name, auto& v) {
+    using V = std::decay_t<decltype(v)>;
+    const Json& field = j.at(name);
+    if constexpr (std::is_same_v<V, double>)  // JSON writes what is not finite as null
+      v = field.is_null() ? std::numeric_limits<double>::quiet_NaN() : field.template get<double>();
+    else
+      v = field.template get<V>();
+  });
+}
+
+}  // namespace
+
+void Trainer::save_checkpoint() const {
+  if (options_.out.empty()) return;
+  ContainerWriter writer;
+  add_graph(writer, graph_, {.slots = true});
+  if (best_) add_graph(writer, *best_, {.prefix = best_prefix});
+  Json j = {{"options", to_json(options_)},
+            {"state", to_json(state_)},
+            {"schedule", to_string(options_.schedule)},
+            {"optimizer_steps", optimizer_->steps()},
+            {"machine", to_string(current_isa())},
+            {"epochs", Json::array()}};
+  for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
+  writer.set_metadata(key, j.dump());
+  writer.write(options_.out + ".ckpt");
+}
+
+Checkpoint load_checkpoint(const std::string& path) {
+  const Container file(path);
+  check(file.has_metadata(key), ErrorCode::bad_input,
+        "{}: a model, but no checkpoint; training is resumed from the file that ends in .ckpt",
+        path);
+  Checkpoint c;
+  c.graph = read_graph(file);
+  if (file.has_metadata(std::string(best_prefix) + "graph")) c.best = read_graph(file, best_prefix);
+  const Json j = parse_json(file.metadata(key), path);
+  try {
+    from_json(j.at("options"), c.options);
+    from_json(j.at("state"), c.state);
+    for (const Json& r : j.at("epochs")) from_json(r, c.state.report.epochs.emplace_back());
+    c.options.schedule = parse_schedule(j.at("schedule").get<std::string>());
+    c.optimizer_steps = j.at("optimizer_steps").get<int64_t>();
+    c.machine = j.at("machine").get<std::string>();
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorCode::bad_input, "{}: the checkpoint's state is damaged: {}", path, e.what());
+  }
+  return c;
+}
+
+void Trainer::write_log() const {
+  if (options_.out.empty()) return;
+  std::string text = "epoch,loss,accuracy,val_loss,val_accuracy,seconds,rate\n";
+  for (const EpochRecord& r : state_.report.epochs)
+    text += message("{},{},{},{},{},{},{}\n", r.epoch, r.loss, r.accuracy, r.val_loss,
+                    r.val_accuracy, r.seconds, r.rate);
+  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  write_file_atomically(options_.out + ".csv", {&bytes, 1});
+}
+
+}  // namespace pare

@@ -1,0 +1,23 @@
+// Accuracy and loss of a network on labelled images.
+#pragma once
+
+#include "autograd/module.h"
+#include "datasets/dataset.h"
+
+namespace pare {
+
+struct Evaluation {
+  int64_t examples = 0;
+  double accuracy = 0;  // share of examples whose largest logit is the label's
+  double loss = 0;      // mean cross-entropy
+  double seconds = 0;
+};
+
+// Evaluation mode, `batch` images at a time.
+Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
+                    int64_t batch = 250);
+
+// How many rows of logits [n,classes] are largest at the label (i32 [n]).
+int64_t count_correct(const Tensor& logits, const Tensor& labels);
+
+}  // namespace pare

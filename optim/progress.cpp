@@ -1,0 +1,44 @@
+#include "optim/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace pare {
+
+Progress::Progress(bool quiet) : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
+  if (std::exchange(shown_, false)) std::fputs("\r\033[K", stderr);
+}
+
+void Progress::live(const std::string& text) {
+  const auto now = std::chrono::steady_clock::now();
+  if (quiet_ || !terminal_ || now - last_ < std::chrono::milliseconds(100)) return;
+  last_ = now;
+  clear();
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+  shown_ = true;
+}
+
+void Progress::line(const std::string& text) {
+  if (quiet_) return;
+  clear();
+  std::fputs((text + "\n").c_str(), stderr);
+  std::fflush(stderr);
+}
+
+std::string clock_time(double seconds) {
+  const long s = seconds > 0 ? long(seconds + 0.5) : 0;
+  char text[32];
+  if (s >= 3600)
+    std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else
+    std::snprintf(text, sizeof text, "%ld:%02ld", s / 60, s % 60);
+  return text;
+}
+
+}  // namespace pare

@@ -1,0 +1,30 @@
+// Progress for people, on standard error: one live line on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace pare {
+
+class Progress {
+ public:
+  explicit Progress(bool quiet = false);
+  ~Progress();  // ends a live line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  // Replaces the live line, at most ten times a second; nothing where there is no terminal.
+  void live(const std::string& text);
+  // A line that stays.
+  void line(const std::string& text);
+  bool quiet() const { return quiet_; }
+
+ private:
+  void clear();
+  bool quiet_, terminal_, shown_ = false;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+// "1:02:03" or "12:34".
+std::string clock_time(double seconds);
+
+}  // namespace pare

@@ -1,0 +1,201 @@
+#include "optim/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "autograd/graph_file.h"
+#include "autograd/ops.h"
+#include "autograd/tape.h"
+#include "core/json.h"
+#include "optim/interrupt.h"
+#include "optim/progress.h"
+
+namespace pare {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Names the first node of a replay whose output is not finite.
+class NonFiniteFinder : public Recorder {
+ public:
+  std::string node;
+  void record(Call& call, std::span<const Tensor>, std::string_view name) override {
+    for (int i = 0; node.empty() && i < call.output_count; ++i) {
+      const Tensor& out = call.outputs[size_t(i)];
+      if (!is_float(out.dtype())) continue;
+      for (const double v : out.to_vector<double>())
+        if (!std::isfinite(v)) {
+          node = name;
+          return;
+        }
+    }
+  }
+};
+
+// Copies values, slots, masks and buffers; the graphs have one structure.
+void copy_state(const Graph& from, Graph& to) {
+  for (size_t i = 0; i < from.values.size(); ++i)
+    if (from.values[i].kind == ValueKind::param)
+      to.values[i].param.value().copy_from(from.values[i].param.value());
+  for (size_t i = 0; i < from.buffers.size(); ++i)
+    to.buffers[i].buffer.value().copy_from(from.buffers[i].buffer.value());
+}
+
+}  // namespace
+
+void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout) {
+  graph.set_metadata("model", model);
+  graph.set_metadata("data", data.name);
+  graph.set_metadata("classes", Json(data.classes).dump());
+  graph.set_metadata("preprocessing", data.preprocessing.to_json());
+  graph.set_metadata("holdout", Json(holdout).dump());
+}
+
+Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
+    : graph_(graph), device_(device_of(graph)), data_(data), options_(options) {
+  check(options.epochs >= 1, "epochs {}, expected at least 1", options.epochs);
+  check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
+        options.holdout);
+  check(options.warmup >= 0, "warmup {}, expected at least 0 epochs", options.warmup);
+  split_ = hold_out(data.train, options.holdout);
+  loader_ =
+      std::make_unique<Loader>(split_.train, data.preprocessing,
+                               LoaderOptions{.batch = options.batch,
+                                             .seed = options.seed,
+                                             .augment = Augmentation::parse(options.augment),
+                                             .drop_last = split_.train.size() > options.batch});
+  optimizer_ = make_optimizer(named_parameters(graph), options.optimizer);
+  const int64_t batches = loader_->batches();
+  schedule_ = {options.schedule, options.epochs * batches,
+               std::min(int64_t(options.warmup * double(batches)), options.epochs * batches - 1)};
+  loss_ = [](const Tensor& logits, const Batch& batch) {
+    return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
+  };
+}
+
+Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
+    : Trainer(checkpoint.graph, data, checkpoint.options) {
+  state_ = checkpoint.state;
+  state_.report.interrupted = false;
+  check(
+      state_.epoch <= options_.epochs && state_.batch <= loader_->batches(), ErrorCode::bad_input,
+      "the checkpoint stopped at epoch {}, batch {}, but its run has {} epochs of {} batches; the "
+      "data differ from those it was trained on",
+      state_.epoch, state_.batch, options_.epochs, loader_->batches());
+  optimizer_->set_steps(checkpoint.optimizer_steps);
+  best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
+}
+
+void Trainer::explain_divergence(const Batch& batch, double loss) {
+  NonFiniteFinder finder;
+  {
+    const RecorderScope scope(&finder);
+    graph_.clone().forward(batch.images.to(device_), Mode::train);
+  }
+  fail(ErrorCode::diverged,
+       "training diverged in epoch {}, step {}: the loss is {}{}; the weights are as before this "
+       "step. Lower the learning rate ({}) or clip the gradients",
+       state_.epoch + 1, state_.step, loss,
+       finder.node.empty() ? std::string() : ", first seen in '" + finder.node + "'",
+       optimizer_->rate());
+}
+
+void Trainer::train_step(Batch& batch) {
+  optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
+  if (on_step_) on_step_(state_.step, steps());
+  const RunKeyScope key({options_.seed, uint64_t(state_.step)});
+  {
+    Tape tape;
+    const Tensor logits = graph_(batch.images.to(device_), Mode::train);
+    const Tensor loss = loss_(logits, batch);
+    const double value = loss.item();
+    if (!std::isfinite(value)) {
+      const RecorderScope off(nullptr);
+      explain_divergence(batch, value);
+    }
+    tape.backward(loss);
+    const int64_t n = batch.labels.size(0);
+    state_.loss_sum += value * double(n);
+    state_.correct += count_correct(logits, batch.labels);
+    state_.seen += n;
+  }
+  optimizer_->step();
+  ++state_.step;
+  ++state_.batch;
+}
+
+void Trainer::finish_epoch() {
+  EpochRecord r{.epoch = state_.epoch + 1,
+                .loss = state_.loss_sum / double(state_.seen),
+                .accuracy = double(state_.correct) / double(state_.seen),
+                .rate = optimizer_->rate()};
+  TrainReport& report = state_.report;
+  const bool held_out = split_.held_out.size() > 0;
+  if (held_out) {
+    const Evaluation e = evaluate(graph_, split_.held_out, data_.preprocessing);
+    r.val_loss = e.loss;
+    r.val_accuracy = e.accuracy;
+  }
+  if (!held_out || !best_ || r.val_accuracy > report.best_accuracy) {
+    report.best_accuracy = r.val_accuracy;
+    report.best_epoch = r.epoch;
+    best_ = graph_.clone();
+    if (!options_.out.empty()) save_graph(*best_, options_.out);
+  }
+  r.seconds = state_.seconds;
+  report.epochs.push_back(r);
+  ++state_.epoch;
+  state_.batch = state_.seen = state_.correct = 0;
+  state_.loss_sum = state_.seconds = 0;
+  save_checkpoint();
+  write_log();
+}
+
+TrainReport Trainer::run() {
+  Progress progress(options_.quiet);
+  Batch batch;
+  for (; state_.epoch < options_.epochs;) {
+    loader_->start_epoch(state_.epoch, state_.batch);
+    double start = now();
+    const double began = start;
+    const int64_t first_batch = state_.batch;
+    while (loader_->next(batch)) {
+      train_step(batch);
+      const double t = now();
+      const int64_t done = state_.batch - first_batch, left = loader_->batches() - state_.batch;
+      const double rate = double(done) / (t - began);
+      progress.live(
+          message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",
+                  state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
+                  std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
+                  std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
+                  int64_t(rate * double(options_.batch)), clock_time(double(left) / rate)));
+      if (interrupted()) {
+        state_.seconds += t - start;
+        state_.report.interrupted = true;
+        save_checkpoint();
+        if (!options_.out.empty())
+          progress.line("interrupted; go on with --resume " + options_.out + ".ckpt");
+        return state_.report;
+      }
+    }
+    state_.seconds += now() - start;
+    finish_epoch();
+    const EpochRecord& r = state_.report.epochs.back();
+    const auto rounded = [](double v, double unit) { return std::round(v * unit) / unit; };
+    progress.line(message(
+        "epoch {}/{}  loss {}  accuracy {} %{}  {} images/s  {} s", r.epoch, options_.epochs,
+        rounded(r.loss, 1e4), rounded(100 * r.accuracy, 100),
+        split_.held_out.size() ? message("  held-out {} %{}", rounded(100 * r.val_accuracy, 100),
+                                         state_.report.best_epoch == r.epoch ? " (best)" : "")
+                               : std::string(),
+        int64_t(double(loader_->batches() * options_.batch) / r.seconds), rounded(r.seconds, 10)));
+  }
+  if (best_) copy_state(*best_, graph_);
+  return state_.report;
+}
+
+}  // namespace pare

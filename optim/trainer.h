@@ -1,0 +1,115 @@
+// Trainer: trains a graph on a data set, watches held-out accuracy, keeps the best, and can be
+// stopped and resumed at any step with the bits of a run that never stopped.
+//
+// Files, when `out` is set: OUT is the model with the best held-out accuracy so far; OUT.ckpt holds
+// everything resume needs, that best model among it; OUT.csv has a line per epoch. All are written
+// atomically.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/graph.h"
+#include "datasets/dataset.h"
+#include "datasets/loader.h"
+#include "optim/evaluate.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace pare {
+
+struct TrainOptions {
+  int64_t epochs = 5, batch = 64;
+  OptimizerOptions optimizer = {};
+  ScheduleKind schedule = ScheduleKind::cosine;
+  double warmup = 0;         // epochs
+  std::string augment = {};  // as Augmentation::parse takes it
+  double holdout = 0.1;  // share of the training part kept for decisions; 0: train on everything
+  uint64_t seed = 1;
+  std::string out = {};   // "": no files
+  std::string task = {};  // free text kept in the checkpoint: what a resumed command must do again
+  bool quiet = false;     // no progress
+};
+
+struct EpochRecord {
+  int64_t epoch = 0;                      // from 1
+  double loss = 0, accuracy = 0;          // over the epoch's training batches, as they were seen
+  double val_loss = 0, val_accuracy = 0;  // on the held-out part; 0 without one
+  double seconds = 0, rate = 0;
+};
+
+struct TrainReport {
+  std::vector<EpochRecord> epochs;
+  int64_t best_epoch = 0;
+  double best_accuracy = 0;  // on the held-out part
+  bool interrupted = false;  // stopped by a signal; the checkpoint is saved
+};
+
+// What a batch costs: a tensor of one element, differentiable. Default: softmax_cross_entropy.
+using LossFn = std::function<Tensor(const Tensor& logits, const Batch& batch)>;
+
+// The state of a run between two steps.
+struct TrainState {
+  int64_t epoch = 0, batch = 0;  // the next ones, from 0
+  int64_t step = 0, seen = 0, correct = 0;
+  double loss_sum = 0, seconds = 0;
+  TrainReport report;
+};
+
+struct Checkpoint {
+  Graph graph;
+  std::optional<Graph> best;
+  TrainOptions options;
+  TrainState state;
+  int64_t optimizer_steps = 0;
+  std::string machine;  // instruction set it ran on
+};
+// Throws Error{bad_input} where the file is damaged or no checkpoint.
+Checkpoint load_checkpoint(const std::string& path);
+
+class Trainer {
+ public:
+  // `graph` must outlive the trainer. Throws Error{usage} for options out of range.
+  Trainer(Graph& graph, const Dataset& data, const TrainOptions& options);
+  // Goes on where the checkpoint stopped; `checkpoint` must outlive the trainer.
+  Trainer(Checkpoint& checkpoint, const Dataset& data);
+
+  void set_loss(LossFn loss) { loss_ = std::move(loss); }
+  // Called before each step with the number of the step and of all steps: gradual pruning and the
+  // like.
+  void on_step(std::function<void(int64_t step, int64_t steps)> f) { on_step_ = std::move(f); }
+
+  // Trains to the end or to a signal. Afterwards the graph holds the best parameters (of the last
+  // epoch without a held-out part). Throws Error{diverged} where a loss or gradient is not finite,
+  // naming the layer; files then hold what was last saved.
+  TrainReport run();
+  int64_t steps() const { return options_.epochs * loader_->batches(); }
+
+ private:
+  void train_step(Batch& batch);
+  void finish_epoch();
+  void save_checkpoint() const;
+  void write_log() const;
+  [[noreturn]] void explain_divergence(const Batch& batch, double loss);
+
+  Graph& graph_;
+  Device device_;
+  const Dataset& data_;
+  TrainOptions options_;
+  Split split_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Schedule schedule_;
+  LossFn loss_;
+  std::function<void(int64_t, int64_t)> on_step_;
+  TrainState state_;
+  std::optional<Graph> best_;
+};
+
+// Model facts every saved model carries: name, data, classes, preprocessing, held-out share.
+void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout);
+
+}  // namespace pare

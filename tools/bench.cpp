@@ -1,0 +1,56 @@
+// pare bench FILE
+#include "core/storage.h"
+#include "core/thread_pool.h"
+#include "tools/command.h"
+#include "tools/latency.h"
+
+namespace pare::tool {
+namespace {
+
+struct BenchCommand {
+  CommonOptions common;
+  std::string file;
+
+  void run() {
+    common.apply();
+    Graph graph = open_model(file);
+    std::vector<int64_t> batches{1, 32};
+    if (common.batch) batches = {common.batch};
+    Json results = Json::array();
+    std::string text =
+        fmt::format("{:>6} {:>10} {:>10} {:>12}\n", "batch", "p50 ms", "p95 ms", "images/s");
+    reset_peak();
+    for (const int64_t batch : batches) {
+      const Latency l = measure_latency(graph, batch, 2.0);
+      results.push_back({{"batch", batch},
+                         {"p50_ms", l.p50_ms},
+                         {"p95_ms", l.p95_ms},
+                         {"images_per_s", l.images_per_s}});
+      text += fmt::format("{:>6} {:>10.4f} {:>10.4f} {:>12.0f}\n", batch, l.p50_ms, l.p95_ms,
+                          l.images_per_s);
+    }
+    const auto peak = int64_t(pool_statistics().peak_bytes);
+    const int64_t bytes = file_bytes(file);
+    print_result(common,
+                 {{"device", "cpu"},
+                  {"threads", threads()},
+                  {"results", results},
+                  {"peak_memory_bytes", peak},
+                  {"file_bytes", bytes}},
+                 text + fmt::format("cpu, {} threads; peak memory {}, file {}", threads(),
+                                    human_bytes(double(peak)), human_bytes(double(bytes))));
+  }
+};
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  auto* command = app.add_subcommand("bench", "latency and throughput of a saved model");
+  command->footer("Example: pare bench lenet5.pare --threads 1");
+  auto o = std::make_shared<BenchCommand>();
+  command->add_option("file", o->file, "model file")->required();
+  add_common(*command, o->common, with_batch);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,94 @@
+#include "tools/command.h"
+
+#include <sys/stat.h>
+
+#include <array>
+
+#include "autograd/graph_file.h"
+#include "core/json.h"
+#include "core/thread_pool.h"
+
+namespace pare::tool {
+
+void CommonOptions::apply() const {
+  check(threads >= 0 && threads <= 1024, "--threads {}, expected 0 (all) to 1024", threads);
+  set_threads(threads);
+  static constexpr std::string_view known[] = {"auto", "cpu", "cuda", "cuda-emulated"};
+  check(std::find(std::begin(known), std::end(known), device) != std::end(known),
+        "--device '{}' is unknown{}", device, suggest(device, known, std::size(known)));
+  check(device == "auto" || device == "cpu", ErrorCode::device,
+        "--device {}: this build has no such device; use --device cpu", device);
+}
+
+void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
+  if (flags & with_data) {
+    command.add_option("--data", o.data, "data set: digits, mnist, cifar10, ... (pare data list)");
+    command.add_option(
+        "--data-dir", o.data_dir,
+        "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
+  }
+  if (flags & with_out) command.add_option("--out", o.out, "file to write");
+  if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
+  if (flags & with_batch)
+    command.add_option("--batch", o.batch, "examples at a time")->check(CLI::PositiveNumber);
+  command.add_option("--device", o.device, "auto, cpu, cuda or cuda-emulated");
+  command.add_option("--threads", o.threads, "threads that compute; 0: all cores");
+  command.add_flag("--json", o.json, "print one JSON object on standard output");
+  command.add_flag("--quiet", o.quiet, "no progress, no notes");
+}
+
+void print_result(const CommonOptions& options, const Json& json, const std::string& text) {
+  fmt::print("{}\n", options.json ? json.dump() : text);
+  std::fflush(stdout);
+}
+
+std::string human_bytes(double bytes) {
+  static constexpr std::array units{"B", "kB", "MB", "GB", "TB"};
+  size_t i = 0;
+  for (; bytes >= 1000 && i + 1 < units.size(); ++i) bytes /= 1000;
+  return fmt::format("{:.{}f} {}", bytes, i ? 1 : 0, units[i]);
+}
+
+std::string human_count(double count) {
+  static constexpr std::array units{"", " k", " M", " G", " T"};
+  size_t i = 0;
+  for (; count >= 1000 && i + 1 < units.size(); ++i) count /= 1000;
+  return fmt::format("{:.{}f}{}", count, i ? 1 : 0, units[i]);
+}
+
+std::string percent(double ratio) { return fmt::format("{:.2f} %", 100 * ratio); }
+
+Graph open_model(const std::string& file) { return load_graph(file); }
+
+Dataset open_data(const CommonOptions& options, const Graph& graph) {
+  const std::string name = options.data.empty() ? graph.get_metadata("data") : options.data;
+  check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
+  Dataset data = load_dataset(name, {.dir = options.data_dir});
+  const Shape image = data.train.shape(), input = graph.input_shape(1);
+  check(
+      input.rank() == image.rank() + 1 && std::equal(image.begin(), image.end(), input.begin() + 1),
+      ErrorCode::bad_input, "the model takes images of {}, '{}' has {}", input, name, image);
+  return data;
+}
+
+Preprocessing preprocessing_of(const Graph& graph, const Dataset& data) {
+  const std::string stored = graph.get_metadata("preprocessing");
+  return stored.empty() ? data.preprocessing : Preprocessing::from_json(stored);
+}
+
+std::vector<std::string> classes_of(const Graph& graph) {
+  const std::string stored = graph.get_metadata("classes");
+  if (stored.empty()) return {};
+  const auto json = parse_json(stored, "the model's class names");
+  check(json.is_array() &&
+            std::all_of(json.begin(), json.end(), [](auto& j) { return j.is_string(); }),
+        ErrorCode::bad_input, "the model's class names are no list of texts");
+  return json.get<std::vector<std::string>>();
+}
+
+int64_t file_bytes(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,85 @@
+// pare data list | show NAME
+#include "tools/command.h"
+
+namespace pare::tool {
+namespace {
+
+struct DataCommand {
+  CommonOptions common;
+  std::string name;
+  int64_t count = 5;
+
+  void list() {
+    Json json = Json::array();
+    std::string text;
+    for (const DatasetInfo& d : list_datasets({.dir = common.data_dir})) {
+      json.push_back({{"name", d.name}, {"description", d.description}, {"where", d.where}});
+      text += fmt::format("{:<14} {:<52} {}\n", d.name, d.description,
+                          d.where.empty() ? "not found" : d.where);
+    }
+    if (!text.empty()) text.pop_back();
+    print_result(common, {{"data", json}}, text);
+  }
+
+  void show() {
+    const Dataset d = load_dataset(name, {.dir = common.data_dir});
+    const Shape image = d.train.shape();
+    std::string text =
+        fmt::format("{}: {} training and {} test images of {}, {} classes, preprocessing {}\n",
+                    d.name, d.train.size(), d.test.size(), to_string(image), d.classes.size(),
+                    d.preprocessing.to_json());
+    for (int64_t i = 0; i < std::min(count, d.train.size()); ++i) text += picture(d, i);
+    text.pop_back();
+    print_result(common,
+                 {{"name", d.name},
+                  {"train", d.train.size()},
+                  {"test", d.test.size()},
+                  {"shape", std::vector<int64_t>(image.begin(), image.end())},
+                  {"classes", d.classes}},
+                 text);
+  }
+
+  // An image in characters, two pixel rows a line.
+  static std::string picture(const Dataset& d, int64_t i) {
+    static constexpr std::string_view shades = " .:-=+*#%@";
+    const Shape s = d.train.shape();
+    const Tensor image = d.train.images.rows(i, i + 1).to(DType::f32);
+    std::string text =
+        fmt::format("class {}\n", d.classes[size_t(d.train.labels.data<int32_t>()[i])]);
+    for (int64_t y = 0; y + 1 < s[1]; y += 2) {
+      for (int64_t x = 0; x < s[2]; ++x) {
+        float sum = 0;
+        for (int64_t c = 0; c < s[0]; ++c)
+          for (const int64_t row : {y, y + 1})
+            sum += image.data<float>()[(c * s[1] + row) * s[2] + x];
+        const float level = sum / float(2 * s[0]) / 256 * float(shades.size());
+        text += shades[std::min(size_t(std::max(level, 0.0f)), shades.size() - 1)];
+      }
+      text += '\n';
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+void add_data(CLI::App& app) {
+  auto* command = app.add_subcommand("data", "the data sets that are known, and what is in them");
+  command->footer("Example: pare data show digits");
+  command->require_subcommand(1);
+  auto o = std::make_shared<DataCommand>();
+  const auto options = [o](CLI::App& c) {
+    c.add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
+    c.add_flag("--json", o->common.json, "print one JSON object");
+  };
+  auto* list = command->add_subcommand("list", "names, and where each was found");
+  options(*list);
+  list->callback([o] { o->list(); });
+  auto* show = command->add_subcommand("show", "sizes, classes and a few images");
+  options(*show);
+  show->add_option("name", o->name, "data set")->required();
+  show->add_option("--count", o->count, "images to draw")->check(CLI::Range(0, 1000));
+  show->callback([o] { o->show(); });
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,60 @@
+// pare distill MODEL --teacher FILE: train a student on soft targets.
+#include "tools/summary.h"
+#include "tools/training.h"
+
+namespace pare::tool {
+namespace {
+
+struct DistillCommand {
+  CommonOptions common;
+  TrainingFlags flags;
+  std::string model;
+
+  void run() {
+    common.apply();
+    check(!flags.teacher.empty(), "name the teacher: --teacher FILE");
+    Graph teacher = open_model(flags.teacher);
+    Dataset data = open_data(common, teacher);
+    data.preprocessing = preprocessing_of(teacher, data);
+    check_model_name(model);
+    Graph student = new_model(model, data, common.seed);
+    TrainOptions options = default_recipe(model, data);
+    apply_flags(flags, common, options);
+    options.out = common.out.empty() ? model + "-distilled.pare" : common.out;
+    describe_model(student, model, data, options.holdout);
+    Trainer trainer(student, data, options);
+    set_task_loss(trainer, options.task, student);
+    const Evaluation of_teacher = evaluate(teacher, data.test, data.preprocessing);
+    note(common, "teacher {}: test accuracy {}; student {}: alpha {}, temperature {}",
+         flags.teacher, percent(of_teacher.accuracy), model, flags.alpha, flags.temperature);
+    const TrainReport report = run_training(trainer);
+    const Evaluation test = evaluate(student, data.test, data.preprocessing);
+    print_result(common,
+                 {{"model", model},
+                  {"data", data.name},
+                  {"params", parameter_count(student)},
+                  {"epochs", to_json(report.epochs)},
+                  {"best_accuracy", report.best_accuracy},
+                  {"test_accuracy", test.accuracy},
+                  {"test_loss", test.loss},
+                  {"teacher_accuracy", of_teacher.accuracy},
+                  {"file", options.out}},
+                 fmt::format("student {} (teacher {}); saved {} ({})", percent(test.accuracy),
+                             percent(of_teacher.accuracy), options.out,
+                             human_bytes(double(file_bytes(options.out)))));
+  }
+};
+
+}  // namespace
+
+void add_distill(CLI::App& app) {
+  auto* command = app.add_subcommand("distill", "train a model on a teacher's soft targets");
+  command->footer("Example: pare distill mlp --teacher lenet5.pare --temperature 4 --alpha 0.1");
+  auto o = std::make_shared<DistillCommand>();
+  command->add_option("model", o->model, "the student: a named model")->required();
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_training(*command, o->flags);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,69 @@
+// pare doctor: what a bug report needs.
+#include "core/cpu/isa.h"
+#include "core/thread_pool.h"
+#include "tools/command.h"
+
+namespace pare::tool {
+namespace {
+
+std::vector<std::string> cpu_features() {
+  std::vector<std::string> found;
+#if defined(__x86_64__)
+  const auto add = [&](bool has, const char* name) {
+    if (has) found.push_back(name);
+  };
+  add(__builtin_cpu_supports("sse4.2"), "sse4.2");
+  add(__builtin_cpu_supports("avx2"), "avx2");
+  add(__builtin_cpu_supports("fma"), "fma");
+  add(__builtin_cpu_supports("avx512f"), "avx512f");
+  add(__builtin_cpu_supports("avx512bw"), "avx512bw");
+  add(__builtin_cpu_supports("avx512vnni"), "avx512vnni");
+#endif
+  return found;
+}
+
+struct DoctorCommand {
+  CommonOptions common;
+
+  void run() {
+    common.apply();
+    Json data = Json::array();
+    std::string found;
+    for (const DatasetInfo& d : list_datasets({.dir = common.data_dir}))
+      if (!d.where.empty()) {
+        data.push_back({{"name", d.name}, {"where", d.where}});
+        found += fmt::format("\n  {:<14} {}", d.name, d.where);
+      }
+    const auto features = cpu_features();
+    const std::string isa = to_string(current_isa());
+    print_result(
+        common,
+        {{"version", PARE_VERSION},
+         {"devices", {"cpu"}},
+         {"cpu_features", features},
+         {"kernels", isa},
+         {"blas", "none: pare's own kernels"},
+         {"threads", threads()},
+         {"compiler", __VERSION__},
+         {"data", data}},
+        fmt::format(
+            "pare {}, compiled by {}\ncpu: {}; kernels in use: {}{}\nthreads: {}\n"
+            "devices: cpu\ndata:{}",
+            PARE_VERSION, __VERSION__, fmt::join(features, " "), isa,
+            current_isa() == Isa::scalar ? " (slow: this CPU lacks AVX2, or PARE_ISA caps it)" : "",
+            threads(), found));
+  }
+};
+
+}  // namespace
+
+void add_doctor(CLI::App& app) {
+  auto* command = app.add_subcommand("doctor", "versions, CPU, threads, devices and data found");
+  command->footer("Example: pare doctor --json");
+  auto o = std::make_shared<DoctorCommand>();
+  add_common(*command, o->common, 0);
+  command->add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

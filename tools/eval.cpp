@@ -1,0 +1,46 @@
+// pare eval FILE
+#include "optim/evaluate.h"
+#include "tools/command.h"
+
+namespace pare::tool {
+namespace {
+
+struct EvalCommand {
+  CommonOptions common;
+  std::string file;
+
+  void run() {
+    common.apply();
+    Graph graph = open_model(file);
+    const Dataset data = open_data(common, graph);
+    const Evaluation e = evaluate(graph, data.test, preprocessing_of(graph, data),
+                                  common.batch ? common.batch : 250);
+    const double rate = double(e.examples) / e.seconds;
+    const int64_t bytes = file_bytes(file);
+    print_result(
+        common,
+        {{"examples", e.examples},
+         {"accuracy", e.accuracy},
+         {"loss", e.loss},
+         {"seconds", e.seconds},
+         {"images_per_s", rate},
+         {"file_bytes", bytes}},
+        fmt::format("accuracy {} ({} of {} test images of {}), loss {:.4f}, {:.0f} images/s, "
+                    "file {}",
+                    percent(e.accuracy), int64_t(e.accuracy * double(e.examples) + 0.5), e.examples,
+                    data.name, e.loss, rate, human_bytes(double(bytes))));
+  }
+};
+
+}  // namespace
+
+void add_eval(CLI::App& app) {
+  auto* command = app.add_subcommand("eval", "accuracy and loss of a saved model on the test part");
+  command->footer("Example: pare eval lenet5.pare");
+  auto o = std::make_shared<EvalCommand>();
+  command->add_option("file", o->file, "model file")->required();
+  add_common(*command, o->common, with_data | with_batch);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

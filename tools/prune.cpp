@@ -1,0 +1,123 @@
+// pare prune FILE: identify, mask, fine-tune, measure.
+#include "compress/prune/prune.h"
+#include "autograd/graph_file.h"
+#include "autograd/graph_summary.h"
+#include "tools/compress_report.h"
+#include "tools/training.h"
+
+namespace pare::tool {
+namespace {
+
+struct PruneCommand {
+  CommonOptions common;
+  TrainingFlags flags;
+  std::string file, method = "magnitude", structure = "unstructured", scope = "global",
+                    when = "one-shot";
+  double sparsity = 0.9;
+
+  void run() {
+    common.apply();
+    const auto criterion = make_criterion(method);
+    known("--structure", structure, {"unstructured"});
+    known("--scope", scope, {"local", "global"});
+    known("--when", when, {"one-shot"});
+    Graph graph = open_model(file);
+    Graph original = graph.clone();
+    Dataset data = open_data(common, graph);
+    data.preprocessing = preprocessing_of(graph, data);
+    const std::string out = common.out.empty() ? stem(file) + "-pruned.pare" : common.out;
+    const Evaluation before = evaluate(graph, data.test, data.preprocessing);
+    const auto layers =
+        prune(graph, *criterion,
+              {.sparsity = sparsity,
+               .scope = scope == "global" ? PruneScope::global : PruneScope::local});
+    const Evaluation pruned = evaluate(graph, data.test, data.preprocessing);
+    note(common, "accuracy {} before, {} after pruning {} of the weights", percent(before.accuracy),
+         percent(pruned.accuracy), percent(sparsity));
+    for (const PrunedLayer& l : layers)
+      note(common, "  {:<24} {:>8} of {:>8} kept ({})", l.name, l.kept, l.elements,
+           percent(double(l.kept) / double(l.elements)));
+
+    add_history(graph, {{"did", "prune"},
+                        {"method", method},
+                        {"structure", structure},
+                        {"scope", scope},
+                        {"sparsity", sparsity}});
+    TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
+    apply_flags(flags, common, options);
+    options.out = out;
+    if (flags.epochs.value_or(1) > 0) {
+      Trainer trainer(graph, data, options);
+      set_task_loss(trainer, options.task, graph);
+      run_training(trainer);
+    }
+    save_graph(graph, out);
+    const Evaluation after = evaluate(graph, data.test, data.preprocessing);
+    report(original, graph, before, pruned, after, out);
+  }
+
+ private:
+  static std::string stem(const std::string& path) {
+    return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
+  }
+  static void known(const char* option, const std::string& value,
+                    std::initializer_list<std::string_view> values) {
+    check(std::find(values.begin(), values.end(), value) != values.end(), "{} '{}' is unknown{}",
+          option, value, suggest(value, values.begin(), values.size()));
+  }
+
+  void report(Graph& original, Graph& graph, const Evaluation& before, const Evaluation& pruned,
+              const Evaluation& after, const std::string& out) {
+    const GraphSummary s = summarize(original), t = summarize(graph);
+    const auto [l, m] = compare_latency(original, graph, 1);
+    const int64_t b = file_bytes(file), c = file_bytes(out);
+    const double achieved = 1 - double(t.nonzero) / double(t.params);
+    print_result(common,
+                 {{"method", method},
+                  {"structure", structure},
+                  {"sparsity", sparsity},
+                  {"accuracy_before", before.accuracy},
+                  {"accuracy_pruned", pruned.accuracy},
+                  {"accuracy_after", after.accuracy},
+                  {"macs_before", s.effective_macs},
+                  {"macs_after", t.effective_macs},
+                  {"file_bytes_before", b},
+                  {"file_bytes_after", c},
+                  {"latency_before_ms", l.p50_ms},
+                  {"latency_after_ms", m.p50_ms},
+                  {"file", out}},
+                 before_after_table(
+                     {{"test accuracy", percent(before.accuracy), percent(after.accuracy)},
+                      {"nonzero weights", std::to_string(s.nonzero), std::to_string(t.nonzero)},
+                      {"zeros in all weights", percent(1 - double(s.nonzero) / double(s.params)),
+                       percent(achieved)},
+                      {"effective MACs", human_count(double(s.effective_macs)),
+                       human_count(double(t.effective_macs))},
+                      {"file", human_bytes(double(b)), human_bytes(double(c))},
+                      {"latency, batch 1", fmt::format("{:.3f} ms", l.p50_ms),
+                       fmt::format("{:.3f} ms", m.p50_ms)}}) +
+                     (structure == "unstructured" ? "\nZeros are kept in dense tensors here: "
+                                                    "neither file nor latency gains from them yet."
+                                                  : "") +
+                     fmt::format("\nsaved {}", out));
+  }
+};
+
+}  // namespace
+
+void add_prune(CLI::App& app) {
+  auto* command = app.add_subcommand("prune", "identify, eliminate, fine-tune");
+  command->footer("Example: pare prune lenet5.pare --sparsity 0.9 --epochs 2 --out pruned.pare");
+  auto o = std::make_shared<PruneCommand>();
+  command->add_option("file", o->file, "model file")->required();
+  command->add_option("--method", o->method, "how weights are ranked: magnitude");
+  command->add_option("--structure", o->structure, "what is removed: unstructured");
+  command->add_option("--sparsity", o->sparsity, "share of the weights to remove, 0..1");
+  command->add_option("--scope", o->scope, "rank within each layer (local) or over all (global)");
+  command->add_option("--when", o->when, "one-shot");
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_training(*command, o->flags);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

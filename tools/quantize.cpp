@@ -1,0 +1,160 @@
+// pare quantize FILE: calibrate or train, then lower to integers.
+#include "compress/quantize/quantize.h"
+#include "autograd/graph_file.h"
+#include "datasets/loader.h"
+#include "tools/compress_report.h"
+#include "tools/training.h"
+
+namespace pare::tool {
+namespace {
+
+struct QuantizeCommand {
+  CommonOptions common;
+  TrainingFlags flags;
+  std::string file, method = "ptq", observer = "minmax";
+  int bits = 8, activation_bits = 8;
+  int64_t images = 1000;
+
+  void run() {
+    common.apply();
+    static constexpr std::string_view methods[] = {"ptq", "qat"};
+    check(std::find(std::begin(methods), std::end(methods), method) != std::end(methods),
+          "--method '{}' is unknown{}", method, suggest(method, methods, std::size(methods)));
+    static constexpr std::string_view observers[] = {"minmax"};
+    check(observer == observers[0], "--observer '{}' is unknown{}", observer,
+          suggest(observer, observers, 1));
+    check(bits == 8 && activation_bits == 8,
+          "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
+    check(images >= 1, "--images {}, expected at least 1", images);
+    Graph graph = open_model(file);
+    Graph original = graph.clone();
+    Dataset data = open_data(common, graph);
+    data.preprocessing = preprocessing_of(graph, data);
+    const std::string out = common.out.empty() ? stem(file) + "-int8.pare" : common.out;
+    const Evaluation before = evaluate(graph, data.test, data.preprocessing);
+    const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
+    for (const std::string& name : done.left_float)
+      note(common, "note: '{}' has no integer form yet and stays in floats", name);
+    if (method == "qat") train(graph, data);
+    add_history(graph, {{"did", "quantize"},
+                        {"method", method},
+                        {"weight_bits", bits},
+                        {"activation_bits", activation_bits},
+                        {"observer", observer}});
+    Graph integers = lower(graph);
+    save_graph(integers, out);
+    report(original, graph, integers, data, before, out);
+  }
+
+ private:
+  static std::string stem(const std::string& path) {
+    return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
+  }
+
+  std::vector<Tensor> calibration_batches(const Dataset& data) const {
+    const Split split = hold_out(data.train, 0.1);
+    Loader loader(split.train, data.preprocessing,
+                  {.batch = 250, .shuffle = true, .seed = common.seed, .augment = {}});
+    std::vector<Tensor> batches;
+    Batch b;
+    loader.start_epoch(0);
+    for (int64_t seen = 0; seen < images && loader.next(b); seen += b.labels.size(0))
+      batches.push_back(b.images.rows(0, std::min(images - seen, b.labels.size(0))).clone());
+    return batches;
+  }
+
+  // Ranges go on learning for the first half of the steps and are frozen for the rest.
+  void train(Graph& graph, const Dataset& data) {
+    TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
+    apply_flags(flags, common, options);
+    options.out = {};
+    Trainer trainer(graph, data, options);
+    set_task_loss(trainer, options.task, graph);
+    trainer.on_step([&](int64_t step, int64_t steps) {
+      if (step == 0 || step == steps / 2) observe_ranges(graph, step == 0);
+    });
+    run_training(trainer);
+  }
+
+  void report(Graph& original, Graph& fake, Graph& integers, const Dataset& data,
+              const Evaluation& before, const std::string& out) {
+    const Evaluation fake_quant = evaluate(fake, data.test, data.preprocessing);
+    const Evaluation after = evaluate(integers, data.test, data.preprocessing);
+    const double agreement = agreement_of(original, integers, data);
+    const bool equal = same_logits(fake, integers, data);
+    check(
+        equal, ErrorCode::bad_input,
+        "the integer model does not give the logits of the fake-quantized one; please report this");
+    const auto [l, m] = compare_latency(original, integers, 1);
+    const int64_t b = file_bytes(file), c = file_bytes(out);
+    print_result(
+        common,
+        {{"method", method},
+         {"weight_bits", bits},
+         {"activation_bits", activation_bits},
+         {"accuracy_before", before.accuracy},
+         {"accuracy_fake_quant", fake_quant.accuracy},
+         {"accuracy_after", after.accuracy},
+         {"top1_agreement", agreement},
+         {"logits_equal", equal},
+         {"file_bytes_before", b},
+         {"file_bytes_after", c},
+         {"latency_before_ms", l.p50_ms},
+         {"latency_after_ms", m.p50_ms},
+         {"file", out}},
+        before_after_table({{"test accuracy", percent(before.accuracy), percent(after.accuracy)},
+                            {"same answer as before", "", percent(agreement)},
+                            {"file", human_bytes(double(b)), human_bytes(double(c))},
+                            {"latency, batch 1", fmt::format("{:.3f} ms", l.p50_ms),
+                             fmt::format("{:.3f} ms", m.p50_ms)}}) +
+            fmt::format("\nThe integer logits of all {} test images equal the "
+                        "fake-quantized ones bit for bit.\nsaved {}",
+                        after.examples, out));
+  }
+
+  template <class F>
+  static void over_test(const Dataset& data, F&& f) {
+    Loader loader(data.test, data.preprocessing, {.batch = 250, .shuffle = false, .augment = {}});
+    Batch b;
+    loader.start_epoch(0);
+    while (loader.next(b)) f(b);
+  }
+  static bool same_logits(Graph& a, Graph& b, const Dataset& data) {
+    bool same = true;
+    over_test(data, [&](const Batch& batch) {
+      same = same && a(batch.images).to_vector<float>() == b(batch.images).to_vector<float>();
+    });
+    return same;
+  }
+  static double agreement_of(Graph& a, Graph& b, const Dataset& data) {
+    int64_t same = 0;
+    over_test(data, [&](const Batch& batch) {
+      const Tensor x = a(batch.images), y = b(batch.images);
+      const int64_t classes = x.size(1);
+      for (int64_t i = 0; i < x.size(0); ++i) {
+        const float *p = x.data<float>() + i * classes, *q = y.data<float>() + i * classes;
+        same += std::max_element(p, p + classes) - p == std::max_element(q, q + classes) - q;
+      }
+    });
+    return double(same) / double(data.test.size());
+  }
+};
+
+}  // namespace
+
+void add_quantize(CLI::App& app) {
+  auto* command = app.add_subcommand("quantize", "calibrate or train, then lower to integers");
+  command->footer("Example: pare quantize mlp.pare --method ptq --out mlp-int8.pare");
+  auto o = std::make_shared<QuantizeCommand>();
+  command->add_option("file", o->file, "model file")->required();
+  command->add_option("--method", o->method, "ptq (calibrate) or qat (train)");
+  command->add_option("--bits", o->bits, "bits of a weight: 8");
+  command->add_option("--activation-bits", o->activation_bits, "bits of an activation: 8");
+  command->add_option("--observer", o->observer, "how ranges are found: minmax");
+  command->add_option("--images", o->images, "training images to calibrate with");
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_training(*command, o->flags);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

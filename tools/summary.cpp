@@ -1,0 +1,81 @@
+// pare summary MODEL|FILE
+#include "tools/summary.h"
+
+#include "autograd/graph_summary.h"
+#include "layers/zoo.h"
+
+namespace pare::tool {
+namespace {
+
+Json to_json(const GraphSummary& s, int64_t bytes) {
+  Json layers = Json::array();
+  for (const NodeSummary& n : s.nodes)
+    layers.push_back({{"name", n.name},
+                      {"op", n.op},
+                      {"output", std::vector<int64_t>(n.output.begin(), n.output.end())},
+                      {"params", n.params},
+                      {"nonzero", n.nonzero},
+                      {"sparsity", n.params ? 1 - double(n.nonzero) / double(n.params) : 0.0},
+                      {"bits", n.bits},
+                      {"macs", n.macs}});
+  return {{"params", s.params},
+          {"nonzero", s.nonzero},
+          {"macs", s.macs},
+          {"effective_macs", s.effective_macs},
+          {"weight_bytes", s.weight_bytes},
+          {"file_bytes", bytes},
+          {"layers", layers}};
+}
+
+std::string table(const GraphSummary& s) {
+  std::string text = fmt::format("{:<28} {:<18} {:>14} {:>10} {:>10} {:>5} {:>12}\n", "layer", "op",
+                                 "output", "params", "nonzero", "bits", "MACs");
+  for (const NodeSummary& n : s.nodes)
+    text += fmt::format("{:<28} {:<18} {:>14} {:>10} {:>10} {:>5} {:>12}\n", n.name, n.op,
+                        to_string(n.output), n.params, n.nonzero,
+                        n.bits ? std::to_string(n.bits) : "-", n.macs);
+  return text + fmt::format("{:<28} {:<18} {:>14} {:>10} {:>10} {:>5} {:>12}", "total", "", "",
+                            s.params, s.nonzero, "", s.macs);
+}
+
+struct SummaryCommand {
+  CommonOptions common;
+  std::string model;
+
+  void run() {
+    common.apply();
+    const auto names = model_names();
+    Graph graph;
+    if (std::find(names.begin(), names.end(), model) != names.end()) {
+      const bool colour = default_data(model) == "cifar10" || common.data.starts_with("cifar");
+      const ImageShape image = colour ? ImageShape{3, 32, 32} : ImageShape{};
+      const auto net = make_model(model, image, 10, common.seed);
+      graph = capture(*net, Tensor::zeros({1, image.channels, image.height, image.width}));
+    } else {
+      if (file_bytes(model) == 0) check_model_name(model);
+      graph = open_model(model);
+    }
+    const GraphSummary s = summarize(graph);
+    const int64_t bytes = file_bytes(model);
+    print_result(
+        common, to_json(s, bytes),
+        table(s) + fmt::format("\nweights {}{}", human_bytes(double(s.weight_bytes)),
+                               bytes ? ", file " + human_bytes(double(bytes)) : std::string()));
+  }
+};
+
+}  // namespace
+
+std::string layer_table(Graph& graph) { return table(summarize(graph)); }
+
+void add_summary(CLI::App& app) {
+  auto* command =
+      app.add_subcommand("summary", "layers, shapes, parameters, nonzeros, MACs, bytes");
+  command->footer("Example: pare summary lenet5");
+  auto o = std::make_shared<SummaryCommand>();
+  command->add_option("model", o->model, "a named model or a file")->required();
+  add_common(*command, o->common, with_data | with_seed);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

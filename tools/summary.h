@@ -1,0 +1,16 @@
+// The table of a network's layers, as summary and train print it; and models by name.
+#pragma once
+
+#include "datasets/dataset.h"
+#include "tools/command.h"
+
+namespace pare::tool {
+
+std::string layer_table(Graph& graph);
+
+void check_model_name(const std::string& model);
+std::string default_data(const std::string& model);
+// A fresh network of the zoo for the data's images and classes.
+Graph new_model(const std::string& model, const Dataset& data, uint64_t seed);
+
+}  // namespace pare::tool

@@ -1,0 +1,133 @@
+// pare train MODEL|FILE, pare train --resume OUT.ckpt
+#include "autograd/graph_file.h"
+#include "autograd/graph_summary.h"
+#include "core/cpu/isa.h"
+#include "core/thread_pool.h"
+#include "layers/zoo.h"
+#include "tools/summary.h"
+#include "tools/training.h"
+
+namespace pare::tool {
+namespace {
+
+struct TrainCommand {
+  CommonOptions common;
+  TrainingFlags flags;
+  std::string model, resume;
+
+  void run() {
+    common.apply();
+    check(model.empty() != resume.empty(),
+          "name a model or a file to train, or --resume a checkpoint");
+    if (resume.empty())
+      start();
+    else
+      go_on();
+  }
+
+  void start() {
+    const bool is_file = model.find(".pare") != std::string::npos || file_bytes(model) > 0;
+    Graph graph;
+    Dataset data;
+    std::string name = model;
+    if (is_file) {
+      graph = open_model(model);
+      name = graph.get_metadata("model");
+      data = open_data(common, graph);
+      data.preprocessing = preprocessing_of(graph, data);
+    } else {
+      check_model_name(model);
+      data = load_dataset(common.data.empty() ? default_data(model) : common.data,
+                          {.dir = common.data_dir});
+      graph = new_model(model, data, common.seed);
+    }
+    TrainOptions options = default_recipe(name, data);
+    apply_flags(flags, common, options);
+    options.out = common.out.empty() ? name + ".pare" : common.out;
+    if (!is_file) describe_model(graph, name, data, options.holdout);
+    Trainer trainer(graph, data, options);
+    set_task_loss(trainer, options.task, graph);
+    announce(graph, data, options);
+    finish(trainer, graph, data, options);
+  }
+
+  void go_on() {
+    Checkpoint checkpoint = load_checkpoint(resume);
+    checkpoint.options.quiet = common.quiet;
+    if (!common.out.empty()) checkpoint.options.out = common.out;
+    if (checkpoint.machine != to_string(current_isa()))
+      note(
+          common,
+          "note: the checkpoint was written with {} kernels, this run uses {}: results will differ "
+          "in the last bits",
+          checkpoint.machine, to_string(current_isa()));
+    Dataset data = open_data(common, checkpoint.graph);
+    data.preprocessing = preprocessing_of(checkpoint.graph, data);
+    Trainer trainer(checkpoint, data);
+    set_task_loss(trainer, checkpoint.options.task, checkpoint.graph);
+    note(common, "resuming {} at epoch {} of {}", resume, checkpoint.state.epoch + 1,
+         checkpoint.options.epochs);
+    finish(trainer, checkpoint.graph, data, checkpoint.options);
+  }
+
+  void announce(Graph& graph, const Dataset& data, const TrainOptions& o) const {
+    if (common.quiet) return;
+    note(common, "{}", layer_table(graph));
+    note(common,
+         "{} on {} ({} images, a share of {} held out), {} epochs, batch {}, {} at rate {}, {}",
+         graph.get_metadata("model"), data.name, data.train.size(), o.holdout, o.epochs, o.batch,
+         o.optimizer.name, o.optimizer.rate, to_string(o.schedule));
+    note(common, "device cpu ({}), {} threads; writes {}, {}.ckpt and {}.csv",
+         to_string(current_isa()), threads(), o.out, o.out, o.out);
+  }
+
+  void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
+    const TrainReport report = run_training(trainer);
+    const Evaluation test = evaluate(graph, data.test, data.preprocessing);
+    const Json json = {{"model", graph.get_metadata("model")},
+                       {"data", data.name},
+                       {"params", parameter_count(graph)},
+                       {"epochs", to_json(report.epochs)},
+                       {"best_accuracy", report.best_accuracy},
+                       {"test_accuracy", test.accuracy},
+                       {"test_loss", test.loss},
+                       {"file", options.out}};
+    print_result(common, json,
+                 fmt::format("test accuracy {} (loss {:.4f}) after epoch {}; saved {} ({})",
+                             percent(test.accuracy), test.loss, report.best_epoch, options.out,
+                             human_bytes(double(file_bytes(options.out)))));
+  }
+};
+
+}  // namespace
+
+void check_model_name(const std::string& model) {
+  const auto names = model_names();
+  check(std::find(names.begin(), names.end(), model) != names.end(),
+        "'{}' is neither a model nor a file{}", model, suggest(model, names.data(), names.size()));
+}
+
+std::string default_data(const std::string& model) {
+  return model.starts_with("resnet") || model == "cifar-cnn" ? "cifar10" : "digits";
+}
+
+Graph new_model(const std::string& model, const Dataset& data, uint64_t seed) {
+  const Shape image = data.train.shape();
+  const auto net =
+      make_model(model, {image[0], image[1], image[2]}, int64_t(data.classes.size()), seed);
+  return capture(*net, Tensor::zeros({1, image[0], image[1], image[2]}));
+}
+
+void add_train(CLI::App& app) {
+  auto* command = app.add_subcommand("train", "train a named model or a saved one");
+  command->footer("Example: pare train lenet5 --data mnist --epochs 5 --out lenet5.pare");
+  auto o = std::make_shared<TrainCommand>();
+  command->add_option("model", o->model,
+                      "mlp, lenet5, lenet5-classic, cifar-cnn, resnet20, ... or a file");
+  command->add_option("--resume", o->resume, "checkpoint (OUT.ckpt) of an interrupted run");
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_training(*command, o->flags);
+  command->callback([o] { o->run(); });
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,87 @@
+#include "tools/training.h"
+
+#include "autograd/graph_file.h"
+#include "autograd/ops.h"
+#include "compress/distill/distill.h"
+#include "core/json.h"
+#include "optim/interrupt.h"
+
+namespace pare::tool {
+
+void add_training(CLI::App& c, TrainingFlags& f) {
+  c.add_option("--epochs", f.epochs, "passes over the training data");
+  c.add_option("--optim", f.optimizer, "sgd, nesterov, adam or adamw");
+  c.add_option("--lr", f.rate, "highest learning rate");
+  c.add_option("--momentum", f.momentum, "momentum of sgd and nesterov");
+  c.add_option("--weight-decay", f.weight_decay, "weight decay");
+  c.add_option("--schedule", f.schedule, "constant, step, cosine or one-cycle");
+  c.add_option("--warmup", f.warmup, "epochs in which the rate rises");
+  c.add_option("--clip", f.clip, "largest norm of the gradient; 0: any");
+  c.add_option("--augment", f.augment, "list of crop, shift, flip; or none");
+  c.add_option("--holdout", f.holdout, "share of the training data kept for decisions");
+  c.add_option("--teacher", f.teacher, "model file whose soft targets the training follows too");
+  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1");
+  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0");
+}
+
+void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptions& o) {
+  const auto set = [](const auto& given, auto& value) {
+    if (given) value = *given;
+  };
+  set(f.epochs, o.epochs);
+  set(f.optimizer, o.optimizer.name);
+  set(f.rate, o.optimizer.rate);
+  set(f.momentum, o.optimizer.momentum);
+  set(f.weight_decay, o.optimizer.weight_decay);
+  set(f.clip, o.optimizer.clip);
+  set(f.warmup, o.warmup);
+  set(f.augment, o.augment);
+  set(f.holdout, o.holdout);
+  if (f.schedule) o.schedule = parse_schedule(*f.schedule);
+  if (common.batch) o.batch = common.batch;
+  o.seed = common.seed;
+  o.quiet = common.quiet;
+  o.task = task_of(f);
+}
+
+std::string task_of(const TrainingFlags& f) {
+  check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
+  check(f.temperature > 0, "--temperature {}, expected above 0", f.temperature);
+  if (f.teacher.empty()) return {};
+  return Json{{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}}.dump();
+}
+
+void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student) {
+  if (task.empty()) return;
+  const auto j = parse_json(task, "the checkpoint's task");
+  check(j.is_object() && j.contains("teacher") && j["teacher"].is_string() && j.contains("alpha") &&
+            j["alpha"].is_number() && j.contains("temperature") && j["temperature"].is_number(),
+        ErrorCode::bad_input, "the checkpoint's task is damaged");
+  auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
+  check_teacher(*teacher, student);
+  trainer.set_loss(distillation_loss(
+      [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
+      {.alpha = j["alpha"].get<double>(), .temperature = j["temperature"].get<double>()}));
+}
+
+TrainReport run_training(Trainer& trainer) {
+  const InterruptScope scope;
+  TrainReport report = trainer.run();
+  if (report.interrupted)
+    fail(ErrorCode::interrupted, "interrupted by a signal; the checkpoint is saved");
+  return report;
+}
+
+Json to_json(const std::vector<EpochRecord>& epochs) {
+  Json list = Json::array();
+  for (const EpochRecord& e : epochs)
+    list.push_back({{"epoch", e.epoch},
+                    {"loss", e.loss},
+                    {"accuracy", e.accuracy},
+                    {"val_loss", e.val_loss},
+                    {"val_accuracy", e.val_accuracy},
+                    {"seconds", e.seconds}});
+  return list;
+}
+
+}  // namespace pare::tool

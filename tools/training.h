@@ -1,0 +1,34 @@
+// The training options that train, distill, prune and quantize share, and the run they lead to.
+#pragma once
+
+#include <optional>
+
+#include "optim/recipe.h"
+#include "tools/command.h"
+
+namespace pare::tool {
+
+// Options given on the command line; those absent keep the recipe's value.
+struct TrainingFlags {
+  std::optional<int64_t> epochs;
+  std::optional<std::string> optimizer, schedule, augment;
+  std::optional<double> rate, momentum, weight_decay, warmup, clip, holdout;
+  std::string teacher;
+  double alpha = 0.1, temperature = 4;
+};
+void add_training(CLI::App& command, TrainingFlags& flags);
+void apply_flags(const TrainingFlags& flags, const CommonOptions& common, TrainOptions& options);
+
+// The loss of a run: cross-entropy, or with a teacher
+//   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015).
+// `task` (JSON) says which; a checkpoint carries it.
+std::string task_of(const TrainingFlags& flags);
+void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student);
+
+// Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it.
+TrainReport run_training(Trainer& trainer);
+
+// `epochs` of the JSON output.
+Json to_json(const std::vector<EpochRecord>& epochs);
+
+}  // namespace pare::tool
