@@ -58,5 +58,5 @@ TEST_CASE("damaged idx files are refused, whatever byte is cut or flipped") {
   lying.push_back(1);
   CHECK_THROWS_WITH_AS(parse_idx(lying, "f"), doctest::Contains("its header declares 6"), Error);
   CHECK_THROWS_WITH_AS(parse_idx(gzip(lying), "f"), doctest::Contains("header declares"), Error);
-  CHECK_THROWS_WITH_AS(read_idx("/no/such/file"), doctest::Contains("No such file"), Error);
+  CHECK_THROWS_WITH_AS(read_idx("/no/such/file"), doctest::Contains("no such file"), Error);
 }

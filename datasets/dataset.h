@@ -1,0 +1,95 @@
+// Data sets: labelled images in memory, with the preprocessing that belongs to them.
+//
+// A data set of one's own is a Dataset filled by hand and passed to check_dataset; anything that
+// trains or evaluates takes Examples and Preprocessing and asks for no name. Named data sets come
+// from load_dataset.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace pare {
+
+struct Examples {
+  Tensor images;  // u8 or f32, N,C,H,W, plain
+  Tensor labels;  // i32, N
+
+  int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
+  Shape shape() const;  // of one image: C,H,W
+  // Copies of the examples at `indices`, each in [0, size()), in that order.
+  Examples slice(std::span<const int64_t> indices) const;
+};
+
+// What is done to an element x of channel c before a network sees it:
+// (x * scale - mean[c]) / deviation[c], computed in float as x * a[c] + b[c].
+struct Preprocessing {
+  double scale = 1.0 / 255;
+  std::vector<double> mean;       // one a channel; empty: 0
+  std::vector<double> deviation;  // one a channel, > 0; empty: 1
+
+  // {"scale":s,"mean":[...],"deviation":[...]}; numbers are read back exactly.
+  std::string to_json() const;
+  // Throws Error{bad_input} on anything but such an object with finite numbers.
+  static Preprocessing from_json(std::string_view text);
+
+  // Throws Error{bad_input} unless it fits images of that many channels.
+  void check_channels(int64_t channels) const;
+  struct Affine {
+    float a, b;
+  };
+  Affine affine(int64_t channel) const;
+  // One channel's elements.
+  void apply(const uint8_t* in, float* out, int64_t n, int64_t channel) const;
+  void apply(const float* in, float* out, int64_t n, int64_t channel) const;
+
+  bool operator==(const Preprocessing&) const = default;
+};
+
+struct Dataset {
+  std::string name;
+  Examples train, test;
+  std::vector<std::string> classes;  // the label's index gives its name
+  Preprocessing preprocessing;
+  std::string augmentation = {};  // what suits it, as Augmentation::parse takes it; often empty
+};
+
+struct DatasetOptions {
+  // Folder that holds the data sets' folders. Empty: $PARE_DATA, then the user's cache
+  // ($XDG_CACHE_HOME/pare, else ~/.cache/pare).
+  std::string dir = {};
+};
+
+struct DatasetInfo {
+  std::string name, description;
+  std::string where;  // its folder when its files are there, "generated", or "" when not found
+};
+
+// A data set by name: digits, mnist, fashion-mnist, cifar10, cifar100. An unknown name throws
+// Error{usage} with close names; missing files throw Error{bad_input} that lists them and where
+// they were looked for; damaged files throw Error{bad_input}.
+Dataset load_dataset(const std::string& name, const DatasetOptions& options = {});
+std::vector<DatasetInfo> list_datasets(const DatasetOptions& options = {});
+
+// Throws Error{bad_input} unless `examples` are non-empty and well formed, with as many labels as
+// images and every label in [0, classes). `name` is used in messages.
+void check_examples(const Examples& examples, int64_t classes, const std::string& name);
+// Both parts, equal image shapes, and preprocessing that fits.
+void check_dataset(const Dataset& data);
+
+struct Split {
+  Examples train, held_out;
+  double fraction = 0;  // as asked
+};
+// Sets aside round(fraction * size) examples (at least one when fraction > 0), 0 <= fraction < 1.
+// Example i is held out when its key, a fixed hash of i, is among the smallest: the split depends
+// on the number of examples and nothing else, so every run of every seed holds out the same ones.
+Split hold_out(const Examples& examples, double fraction);
+// The indices it holds out, ascending.
+std::vector<int64_t> held_out_indices(int64_t size, double fraction);
+
+}  // namespace pare
