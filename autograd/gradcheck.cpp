@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "autograd/tape.h"
 #include "core/random.h"
@@ -55,9 +56,13 @@ void gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
         return weighted(f(moved), weights);
       };
       const double h = options.step * std::max(1.0, std::abs(plain.data<double>()[i]));
-      const double numeric = (at(h) - at(-h)) / (2 * h), found = analytic[size_t(i)];
-      const double allowed =
-          options.absolute + options.relative * std::max(std::abs(numeric), std::abs(found));
+      const double above = at(h), below = at(-h);
+      const double numeric = (above - below) / (2 * h), found = analytic[size_t(i)];
+      // Each value of f carries a rounding error of a few units in its last place.
+      const double rounding = 4 * std::numeric_limits<double>::epsilon() *
+                              std::max(std::abs(above), std::abs(below)) / h;
+      const double allowed = options.absolute + rounding +
+                             options.relative * std::max(std::abs(numeric), std::abs(found));
       check(std::abs(numeric - found) <= allowed,
             "gradcheck: input {}, element {}: backward gives {}, central differences {}", k, i,
             found, numeric);

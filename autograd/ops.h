@@ -2,6 +2,8 @@
 // a new tensor and leaves its inputs alone.
 #pragma once
 
+#include <vector>
+
 #include "autograd/op.h"
 #include "autograd/param.h"
 
@@ -19,11 +21,15 @@ struct Conv2dOptions {
   int stride = 1, padding = 0, dilation = 1, groups = 1;  // the same in both directions
   bool relu = false;                                      // fused after the bias
 };
-// x[n,c,h,w] with weight[o,c/groups,kh,kw] and bias[o]; nhwc storage.
+// x[n,c,h,w] with weight[o,c/groups,kh,kw] and bias[o], which may be absent; nhwc storage.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options = {});
 // Largest element of each kernel x kernel window; stride 0 means the kernel's size.
 Tensor max_pool2d(const Tensor& x, int kernel, int stride = 0);
+// Mean of each kernel x kernel window; stride 0 means the kernel's size.
+Tensor avg_pool2d(const Tensor& x, int kernel, int stride = 0);
+// Mean over the pixels of each channel: x[n,c,h,w] to [n,c].
+Tensor global_avg_pool(const Tensor& x);
 struct BatchNormOptions {
   double momentum = 0.1;  // weight of the new batch in the running statistics
   double epsilon = 1e-5;
@@ -39,6 +45,16 @@ Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, Buff
 Tensor dropout(const Tensor& x, double p, Mode mode);
 // Mean over the batch of -log softmax(logits[n,classes])[labels[n]]; labels i32 in 0..classes-1.
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels);
+
+// Elements begin, begin + step, ... below end along each axis; an end beyond the axis is its end.
+Tensor slice(const Tensor& x, const Ints& begin, const Ints& end, const Ints& step);
+constexpr int64_t slice_to_end = int64_t(1) << 62;
+// `value` added before and after each axis.
+Tensor pad(const Tensor& x, const Ints& before, const Ints& after, double value = 0);
+// Up to eight tensors one after another along an axis; a negative axis counts from the end.
+Tensor concat(const std::vector<Tensor>& parts, int axis);
+// Up to four parts of the given sizes along an axis; the sizes sum to its extent.
+std::vector<Tensor> split(const Tensor& x, int axis, const Ints& sizes);
 
 // a + b, of one shape and type.
 Tensor add(const Tensor& a, const Tensor& b);

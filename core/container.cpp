@@ -71,8 +71,9 @@ void ContainerWriter::write(const std::string& path) const {
   // Wide elements first, so that every tensor is aligned without gaps.
   std::vector<std::pair<const std::string*, const Tensor*>> order;
   for (const auto& [name, tensor] : tensors_) order.emplace_back(&name, &tensor);
-  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return size_of(a.second->dtype()) > size_of(b.second->dtype());
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    const size_t x = size_of(a.second->dtype()), y = size_of(b.second->dtype());
+    return x != y ? x > y : *a.first < *b.first;
   });
   std::string checksums;
   for (const auto& [name, tensor] : order) checksums += hex(hash(bytes_of(*tensor)));
@@ -316,9 +317,6 @@ void Container::check_layout() {
           name());
     return;
   }
-  // Empty tensors share an offset with their neighbour, and the checksum of nothing is the same.
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto& a, const auto& b) { return a.second->begin < b.second->begin; });
   const std::string all = metadata(checksums_key);
   check(all.size() == hash_digits * order.size(), ErrorCode::bad_input,
         "{}: {} digits of checksums for {} tensors", name(), all.size(), order.size());

@@ -59,12 +59,71 @@ std::unique_ptr<Sequential> cifar_cnn(ImageShape in, int64_t classes) {
   return net;
 }
 
+// Two 3x3 convolutions with batch norm and a shortcut around them (He et al. 2016), the addition
+// and the ReLU behind it fused into the second norm.
+class BasicBlock : public Module {
+ public:
+  BasicBlock(int64_t in, int64_t out, int stride)
+      : conv1_(in, out, 3, {.stride = stride, .padding = 1}, false),
+        norm1_(out, true),
+        conv2_(out, out, 3, {.padding = 1}, false),
+        norm2_(out, true),
+        shortcut_(stride, out - in) {}
+  Tensor forward(const Tensor& x, Mode mode) override {
+    const Tensor y = norm1_(conv1_(x, mode), mode);
+    const Tensor z = conv2_(y, mode);
+    const Tensor around = shortcut_(x, mode);
+    const ScopeName scope("norm2");
+    return norm2_.forward(z, around, mode);
+  }
+  void visit(Visitor& v) override {
+    v("conv1", conv1_);
+    v("norm1", norm1_);
+    v("conv2", conv2_);
+    v("norm2", norm2_);
+    v("shortcut", shortcut_);
+  }
+
+ private:
+  Conv2d conv1_;
+  BatchNorm2d norm1_;
+  Conv2d conv2_;
+  BatchNorm2d norm2_;
+  PadShortcut shortcut_;
+};
+
+// He et al. 2016 for CIFAR: three stages of `blocks` blocks with 16, 32 and 64 channels.
+template <int blocks>
+std::unique_ptr<Sequential> resnet(ImageShape in, int64_t classes) {
+  auto net = std::make_unique<Sequential>();
+  net->add<Conv2d>("conv", in.channels, 16, 3, Conv2dOptions{.padding = 1}, false)
+      .add<BatchNorm2d>("norm", 16, true);
+  int64_t channels = 16;
+  for (int stage = 1; stage <= 3; ++stage)
+    for (int b = 1; b <= blocks; ++b) {
+      const int64_t out = 8 << stage;
+      net->add<BasicBlock>("stage" + std::to_string(stage) + ".block" + std::to_string(b), channels,
+                           out, out == channels ? 1 : 2);
+      channels = out;
+    }
+  net->add<GlobalAvgPool>("pool").add<Dense>("fc", 64, classes);
+  return net;
+}
+
 struct Entry {
   std::string_view name;
   Maker make;
+  double gain = 1;
 };
-constexpr Entry zoo[] = {
-    {"mlp", mlp}, {"lenet5", lenet5}, {"lenet5-classic", lenet5_classic}, {"cifar-cnn", cifar_cnn}};
+constexpr Entry zoo[] = {{"mlp", mlp},
+                         {"lenet5", lenet5},
+                         {"lenet5-classic", lenet5_classic},
+                         {"cifar-cnn", cifar_cnn, 2},
+                         {"resnet20", resnet<3>, 2},
+                         {"resnet32", resnet<5>, 2},
+                         {"resnet44", resnet<7>, 2},
+                         {"resnet56", resnet<9>, 2},
+                         {"resnet110", resnet<18>, 2}};
 
 }  // namespace
 
@@ -82,7 +141,7 @@ std::unique_ptr<Module> make_model(std::string_view name, ImageShape input, int6
   for (const Entry& e : zoo)
     if (e.name == name) {
       auto net = e.make(input, classes);
-      initialize(*net, seed);
+      initialize(*net, seed, e.gain);
       return net;
     }
   const auto names = model_names();

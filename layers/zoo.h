@@ -14,7 +14,8 @@ struct ImageShape {
 };
 
 // Names make_model knows: mlp (LeNet-300-100), lenet5 (Caffe's), lenet5-classic (LeCun et al. 1998
-// with ReLU and max pooling), cifar-cnn.
+// with ReLU and max pooling), cifar-cnn, and resnet20, 32, 44, 56, 110 (He et al. 2016, CIFAR form
+// with parameter-free shortcuts).
 std::vector<std::string_view> model_names();
 // A network for inputs of `input` and `classes` outputs, initialized from `seed`. Unknown names are
 // an Error that says what is close.

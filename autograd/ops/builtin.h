@@ -15,6 +15,12 @@ const Op& softmax_cross_entropy_op();
 const Op& batch_norm_op();
 const Op& dropout_op();
 const Op& add_op();
+const Op& slice_op();
+const Op& pad_op();
+const Op& concat_op();
+const Op& split_op();
+const Op& avg_pool2d_op();
+const Op& global_avg_pool_op();
 void register_pointwise_ops();
 
 void register_builtin_ops();

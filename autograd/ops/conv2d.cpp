@@ -13,7 +13,8 @@ const Op definition{
     .saves_outputs = 1,
     .infer =
         [](Call& c) {
-          const Tensor &x = c.x(), &w = c.x(1), &b = c.x(2);
+          const Tensor &x = c.x(), &w = c.x(1);
+          const Tensor b = c.inputs.size() > 2 ? c.x(2) : Tensor();
           const int64_t stride = c.attrs->integer("stride"), padding = c.attrs->integer("padding");
           const int64_t dilation = c.attrs->integer("dilation"),
                         groups = c.attrs->integer("groups");
@@ -25,11 +26,12 @@ const Op definition{
           check(w.size(0) % groups == 0 && x.size(1) == w.size(1) * groups,
                 "conv2d: input has {} channels, weight {} in {} groups expects {}", x.size(1),
                 w.shape(), groups, w.size(1) * groups);
-          check(b.shape() == Shape{w.size(0)}, "conv2d: bias is {}, weight {} needs {}", b.shape(),
-                w.shape(), w.size(0));
-          check(x.dtype() == w.dtype() && x.dtype() == b.dtype() && is_float(x.dtype()),
-                "conv2d: input {}, weight {}, bias {}; expected one floating-point type", x.dtype(),
-                w.dtype(), b.dtype());
+          check(!b.defined() || (b.shape() == Shape{w.size(0)} && b.dtype() == w.dtype()),
+                "conv2d: bias is {} {}, weight {} {} needs {} {}", b.dtype(), b.shape(), w.dtype(),
+                w.shape(), w.dtype(), w.size(0));
+          check(x.dtype() == w.dtype() && is_float(x.dtype()),
+                "conv2d: input {}, weight {}; expected one floating-point type", x.dtype(),
+                w.dtype());
           Shape y{x.size(0), w.size(0)};
           for (const int axis : {2, 3}) {
             const int64_t reach = dilation * (w.size(axis) - 1) + 1;
@@ -57,13 +59,14 @@ const Op& conv2d_op() {
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
-  return apply(conv2d_op(), {&x, &weight, &bias},
-               Attrs()
-                   .set("stride", o.stride)
-                   .set("padding", o.padding)
-                   .set("dilation", o.dilation)
-                   .set("groups", o.groups)
-                   .set("relu", o.relu));
+  const Attrs attrs = Attrs()
+                          .set("stride", o.stride)
+                          .set("padding", o.padding)
+                          .set("dilation", o.dilation)
+                          .set("groups", o.groups)
+                          .set("relu", o.relu);
+  return bias.defined() ? apply(conv2d_op(), {&x, &weight, &bias}, attrs)
+                        : apply(conv2d_op(), {&x, &weight}, attrs);
 }
 
 }  // namespace pare

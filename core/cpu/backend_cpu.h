@@ -18,5 +18,7 @@ KernelList network_kernels();
 KernelList batch_norm_kernels();
 KernelList dropout_kernels();
 KernelList optimizer_kernels();
+KernelList box_kernels();
+KernelList pooling_kernels();
 
 }  // namespace pare::cpu

@@ -1,4 +1,4 @@
-// Kernel rows of the ops networks are made of: dense, conv2d, max_pool2d, softmax_cross_entropy.
+// Kernel rows of the ops networks are made of: dense, conv2d, softmax_cross_entropy.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -95,7 +95,8 @@ Status conv2d_forward(const KernelArgs& args) {
   const TensorArg& y = args.outputs[0];
   return for_float(y.dtype, [&]<class T>(T) {
     conv_forward(shape_of(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
-                 args.inputs[2].as<T>(), bool(args.attrs->integer("relu")), y.as<T>());
+                 args.input_count > 2 ? args.inputs[2].as<T>() : nullptr,
+                 bool(args.attrs->integer("relu")), y.as<T>());
   });
 }
 
@@ -104,68 +105,13 @@ Status conv2d_backward(const KernelArgs& args) {
   return for_float(dy.dtype, [&]<class T>(T) {
     const ConvShape s = shape_of(args, dy);
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
-    const T* g =
-        unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, grads[2].as<T>(), args.accumulate[2]);
+    const bool bias = args.input_count > 2;
+    const T* g = unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, bias ? grads[2].as<T>() : nullptr,
+                        bias && args.accumulate[2]);
     if (grads[0].data)
       conv_backward_data(s, g, args.inputs[1].as<T>(), grads[0].as<T>(), args.accumulate[0]);
     if (grads[1].data)
       conv_backward_weight(s, args.inputs[0].as<T>(), g, grads[1].as<T>(), args.accumulate[1]);
-  });
-}
-
-// Calls f(first input element, first output element) for the channels of each window.
-template <class F>
-void over_windows(const TensorArg& x, const TensorArg& y, int64_t image, int64_t stride, F&& f) {
-  const int64_t c = y.dims[1], oh = y.dims[2], ow = y.dims[3], h = x.dims[2], w = x.dims[3];
-  for (int64_t i = 0; i < oh; ++i)
-    for (int64_t j = 0; j < ow; ++j)
-      f(((image * h + i * stride) * w + j * stride) * c, ((image * oh + i) * ow + j) * c);
-}
-
-Status max_pool2d_forward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &y = args.outputs[0];
-  const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
-  return for_float(x.dtype, [&]<class T>(T) {
-    const int64_t c = x.dims[1], row = x.dims[3] * c;
-    parallel_for(x.dims[0], [&](int64_t n) {
-      over_windows(x, y, n, stride, [&](int64_t in, int64_t out) {
-        const T* from = x.as<T>() + in;
-        T* to = y.as<T>() + out;
-        std::memcpy(to, from, size_t(c) * sizeof(T));
-        for (int64_t a = 0; a < kernel; ++a)
-          for (int64_t b = 0; b < kernel; ++b)
-            for (int64_t k = 0; k < c; ++k) {
-              const T v = from[a * row + b * c + k];
-              to[k] = v > to[k] ? v : to[k];
-            }
-      });
-    });
-  });
-}
-
-Status max_pool2d_backward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &y = args.outputs[0], &dx = args.grad_inputs[0];
-  const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
-  if (!dx.data) return Status::ok;
-  return for_float(dx.dtype, [&]<class T>(T) {
-    const int64_t c = dx.dims[1], row = dx.dims[3] * c, image = dx.dims[2] * row;
-    parallel_for(dx.dims[0], [&](int64_t n) {
-      uint8_t* taken = scratch_of<uint8_t>(0, size_t(c));
-      if (!args.accumulate[0]) std::memset(dx.as<T>() + n * image, 0, size_t(image) * sizeof(T));
-      over_windows(dx, y, n, stride, [&](int64_t in, int64_t out) {
-        const T *from = x.as<T>() + in, *top = y.as<T>() + out;
-        const T* g = args.grad_outputs[0].as<T>() + out;
-        T* to = dx.as<T>() + in;
-        std::memset(taken, 0, size_t(c));
-        for (int64_t a = 0; a < kernel; ++a)
-          for (int64_t b = 0; b < kernel; ++b)
-            for (int64_t k = 0, at = a * row + b * c; k < c; ++k, ++at) {
-              const bool here = !taken[k] && from[at] == top[k];
-              taken[k] = uint8_t(taken[k] | here);
-              to[at] += here ? g[k] : T(0);
-            }
-      });
-    });
   });
 }
 
@@ -222,8 +168,6 @@ constexpr KernelRow rows[] = {
     {"dense.backward", 1, dense_backward},
     {"conv2d.forward", 1, conv2d_forward},
     {"conv2d.backward", 1, conv2d_backward},
-    {"max_pool2d.forward", 1, max_pool2d_forward},
-    {"max_pool2d.backward", 1, max_pool2d_backward},
     {"softmax_cross_entropy.forward", 1, cross_entropy_forward},
     {"softmax_cross_entropy.backward", 1, cross_entropy_backward},
 };

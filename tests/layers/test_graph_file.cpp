@@ -132,8 +132,11 @@ TEST_CASE("a saved graph trains bit for bit like the module it came from") {
     const auto net = make_model(name, {1, 28, 28}, 10, 3);
     trains_alike_from_file(*net, noise({4, 1, 28, 28}, 2), 10);
   }
-  const auto cnn = make_model("cifar-cnn", {3, 16, 16}, 10, 3);
-  trains_alike_from_file(*cnn, noise({4, 3, 16, 16}, 2), 10);
+  for (const char* name : {"cifar-cnn", "resnet20"}) {
+    CAPTURE(name);
+    const auto net = make_model(name, {3, 16, 16}, 10, 3);
+    trains_alike_from_file(*net, noise({4, 3, 16, 16}, 2), 10);
+  }
 }
 
 TEST_CASE("so does one with tied weights, dropout and a stateful op of two outputs") {

@@ -1,0 +1,153 @@
+// Ops that move boxes of elements:
+//   slice   y[i] = x[begin + i step]          pad     y[before + i] = x[i], else value
+//   concat  parts one after another           split   the reverse, with several outputs
+// nhwc storage is kept.
+#include <algorithm>
+
+#include "autograd/ops.h"
+#include "autograd/ops/builtin.h"
+
+namespace pare {
+namespace {
+
+void check_float(const Call& c) {
+  check(is_float(c.x().dtype()), "{}: the input is {}, expected floating point", c.op->name,
+        c.x().dtype());
+}
+
+int checked_axis(const Tensor& x, int axis, const char* op) {
+  const int a = axis < 0 ? axis + x.rank() : axis;
+  check(a >= 0 && a < x.rank(), "{}: axis {} of {}", op, axis, x.shape());
+  return a;
+}
+
+void infer_slice(Call& c) {
+  check_float(c);
+  const Tensor& x = c.x();
+  const Ints &begin = c.attrs->ints("begin"), &end = c.attrs->ints("end"),
+             &step = c.attrs->ints("step");
+  check(begin.size() == x.rank() && end.size() == x.rank() && step.size() == x.rank(),
+        "slice: {} begins, {} ends and {} steps for the input {}", begin.size(), end.size(),
+        step.size(), x.shape());
+  Shape shape;
+  for (int a = 0; a < x.rank(); ++a) {
+    const int64_t last = std::min(end[a], x.size(a));
+    check(begin[a] >= 0 && begin[a] <= last && step[a] >= 1,
+          "slice: {}..{} step {} on axis {} of {}", begin[a], end[a], step[a], a, x.shape());
+    shape.push_back((last - begin[a] + step[a] - 1) / step[a]);
+  }
+  c.output(shape, x.dtype(), x.format());
+}
+
+void infer_pad(Call& c) {
+  check_float(c);
+  const Tensor& x = c.x();
+  const Ints &before = c.attrs->ints("before"), &after = c.attrs->ints("after");
+  check(before.size() == x.rank() && after.size() == x.rank(),
+        "pad: {} and {} widths for the input {}", before.size(), after.size(), x.shape());
+  Shape shape;
+  for (int a = 0; a < x.rank(); ++a) {
+    constexpr int64_t most = int64_t(1) << 31;
+    check(before[a] >= 0 && after[a] >= 0 && before[a] < most && after[a] < most,
+          "pad: widths {} and {} on axis {}", before[a], after[a], a);
+    shape.push_back(before[a] + x.size(a) + after[a]);
+  }
+  c.output(shape, x.dtype(), x.format());
+}
+
+void infer_concat(Call& c) {
+  check_float(c);
+  const int axis = checked_axis(c.x(), int(c.attrs->integer("axis")), "concat");
+  Shape shape = c.x().shape();
+  int64_t total = 0;
+  for (size_t i = 0; i < c.inputs.size(); ++i) {
+    const Tensor& x = c.inputs[i];
+    Shape rest = x.shape();
+    check(x.rank() == shape.rank() && x.dtype() == c.x().dtype(),
+          "concat: part {} is {} {}, the first {} {}", i, x.dtype(), x.shape(), c.x().dtype(),
+          c.x().shape());
+    total += x.size(axis);
+    rest.set(axis, shape[axis]);
+    check(rest == shape, "concat: part {} is {}, the first {}; only axis {} may differ", i,
+          x.shape(), shape, axis);
+    c.require(int(i), c.x().format());
+  }
+  shape.set(axis, total);
+  c.output(shape, c.x().dtype(), c.x().format());
+}
+
+void infer_split(Call& c) {
+  check_float(c);
+  const Tensor& x = c.x();
+  const int axis = checked_axis(x, int(c.attrs->integer("axis")), "split");
+  const Ints& sizes = c.attrs->ints("sizes");
+  check(sizes.size() >= 1 && sizes.size() <= max_outputs, "split: {} parts, expected 1 to {}",
+        sizes.size(), max_outputs);
+  int64_t total = 0;
+  for (int i = 0; i < sizes.size(); ++i) {
+    check(sizes[i] >= 0 && sizes[i] <= x.size(axis), "split: a part of {} from axis {} of {}",
+          sizes[i], axis, x.shape());
+    Shape shape = x.shape();
+    shape.set(axis, sizes[i]);
+    total += sizes[i];
+    c.output(shape, x.dtype(), x.format());
+  }
+  check(total == x.size(axis), "split: the parts sum to {}, axis {} of {} has {}", total, axis,
+        x.shape(), x.size(axis));
+}
+
+}  // namespace
+
+const Op& slice_op() {
+  static const Op& op = register_op({.name = "slice", .infer = infer_slice});
+  return op;
+}
+const Op& pad_op() {
+  static const Op& op = register_op({.name = "pad", .infer = infer_pad});
+  return op;
+}
+const Op& concat_op() {
+  static const Op& op =
+      register_op({.name = "concat", .infer = infer_concat, .coupling = Coupling::concatenated});
+  return op;
+}
+const Op& split_op() {
+  static const Op& op = register_op({.name = "split", .infer = infer_split});
+  return op;
+}
+
+Tensor slice(const Tensor& x, const Ints& begin, const Ints& end, const Ints& step) {
+  return apply(slice_op(), {&x}, Attrs().set("begin", begin).set("end", end).set("step", step));
+}
+
+Tensor pad(const Tensor& x, const Ints& before, const Ints& after, double value) {
+  return apply(pad_op(), {&x},
+               Attrs().set("before", before).set("after", after).set("value", value));
+}
+
+Tensor concat(const std::vector<Tensor>& parts, int axis) {
+  check(!parts.empty() && parts.size() <= size_t(Ints::capacity),
+        "concat: {} parts, expected 1 to {}", parts.size(), Ints::capacity);
+  const int a = checked_axis(parts[0], axis, "concat");
+  Ints sizes;
+  for (const Tensor& t : parts) {
+    check(a < t.rank(), "concat: axis {} of a part {}", axis, t.shape());
+    sizes.values[sizes.count++] = t.size(a);
+  }
+  std::array<Tensor, Ints::capacity> inputs;
+  std::copy(parts.begin(), parts.end(), inputs.begin());
+  std::array<Tensor, max_outputs> out;
+  apply(concat_op(), {inputs.data(), parts.size()}, Attrs().set("axis", a).set("sizes", sizes),
+        out);
+  return std::move(out[0]);
+}
+
+std::vector<Tensor> split(const Tensor& x, int axis, const Ints& sizes) {
+  Tensor input[] = {x};
+  std::array<Tensor, max_outputs> out;
+  apply(split_op(), input, Attrs().set("axis", checked_axis(x, axis, "split")).set("sizes", sizes),
+        out);
+  return {out.begin(), out.begin() + sizes.size()};
+}
+
+}  // namespace pare
