@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/cpu/loops.h"
 #include "core/cpu/matrix_tile.h"
 #include "core/cpu/scratch.h"
 #include "core/thread_pool.h"
@@ -138,7 +139,7 @@ void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, boo
 // dx is the convolution of dy, spread out by the stride, with the filters turned by 180 degrees and
 // their channel axes exchanged.
 template <class T>
-void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
+void backward_data_gather(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
   const int64_t reach_h = s.dilation_h * (s.kh - 1), reach_w = s.dilation_w * (s.kw - 1);
@@ -164,6 +165,86 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool
                      dx + n * s.h * s.w * s.c + g * in, s.c);
     }
   });
+}
+
+// dx by pixels of dy: each times all filters gives the gradient of its whole window, added into a
+// padded image. No work is spent on borders and strides, where the convolution above multiplies
+// zeros.
+template <class T>
+void backward_data_scatter(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
+  const MatrixKernels<T>& kernels = matrix_kernels<T>();
+  const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
+  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+                      s.dilation_w);
+  const int64_t columns = s.kh * s.kw * in, panels_count = (columns + width - 1) / width;
+  const int64_t padded_columns = panels_count * width, step = kernels.tile_rows;
+  const int64_t image_size = window.height * window.width * in, pixels = s.oh * s.ow;
+  T* panels = scratch_of<T>(1, size_t(padded_columns * out * s.groups));
+  parallel_for(panels_count * s.groups, [&](int64_t p) {
+    const int64_t g = p / panels_count, first = p % panels_count * width;
+    T* panel = panels + p * width * out;
+    for (int64_t j = 0; j < width; ++j) {
+      const int64_t column = first + j, tap = column / in, i = column % in;
+      for (int64_t o = 0; o < out; ++o)
+        panel[o * width + j] =
+            column < columns ? w[((g * out + o) * in + i) * s.kh * s.kw + tap] : T(0);
+    }
+  });
+  parallel_for(s.n, [&](int64_t n) {
+    T* image = scratch_of<T>(0, size_t(image_size + step * padded_columns));
+    T* strip = image + image_size;
+    for (int64_t g = 0; g < s.groups; ++g) {
+      std::memset(image, 0, size_t(image_size) * sizeof(T));
+      const T* rows[16];
+      TileArgs<T> t;
+      t.a_rows = rows;
+      t.run = out;
+      t.c_stride = padded_columns;
+      for (int64_t first = 0; first < pixels; first += step) {
+        const int64_t count = std::min(step, pixels - first);
+        for (int64_t r = 0; r < count; ++r) rows[r] = dy + (n * pixels + first + r) * s.o + g * out;
+        for (int64_t p = 0; p < panels_count; ++p) {
+          t.b = panels + (g * panels_count + p) * width * out;
+          t.c = strip + p * width;
+          t.columns = int(std::min(width, columns - p * width));
+          kernels.tile(int(count), t);
+        }
+        for (int64_t r = 0; r < count; ++r) {
+          const int64_t pixel = first + r;
+          T* corner = image + (pixel / s.ow * s.stride_h * window.width +
+                               pixel % s.ow * s.stride_w) * in;
+          const T* from = strip + r * padded_columns;
+          for (int segment = 0; segment < window.segments; ++segment, from += window.run) {
+            T* to = corner + window.offsets[segment];
+            loops<T>().add(to, from, to, window.run);
+          }
+        }
+      }
+      for (int64_t i = 0; i < s.h; ++i) {
+        const T* from = image + ((i + s.pad_h) * window.width + s.pad_w) * in;
+        T* to = dx + (n * s.h + i) * s.w * s.c + g * in;
+        if (s.groups == 1 && !accumulate) {
+          std::memcpy(to, from, size_t(s.w * in) * sizeof(T));
+          continue;
+        }
+        for (int64_t j = 0; j < s.w; ++j)
+          for (int64_t c = 0; c < in; ++c)
+            to[j * s.c + c] = accumulate ? to[j * s.c + c] + from[j * in + c] : from[j * in + c];
+      }
+    }
+  });
+}
+
+// Takes whichever of the two forms multiplies less, padding of the panels included.
+template <class T>
+void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
+  const int64_t in = s.c / s.groups, taps = s.kh * s.kw, width = matrix_kernels<T>().panel_width;
+  const auto rounded = [&](int64_t columns) { return (columns + width - 1) / width * width; };
+  const int64_t gather = s.h * s.w * taps * rounded(in), scatter = s.oh * s.ow * rounded(taps * in);
+  if (5 * scatter < 4 * gather)
+    backward_data_scatter(s, dy, w, dx, accumulate);
+  else
+    backward_data_gather(s, dy, w, dx, accumulate);
 }
 
 // dw[(kh, kw, c)][o] = sum over images and pixels of x(window element) * dy(o): the transposed

@@ -28,6 +28,15 @@ struct Loops {
   // out = y > 0 ? dy : 0 (out may be null: only sums; y null: no mask); sum[c] = column sums of
   // out.
   void (*masked_sums)(const T* dy, const T* y, T* out, T* sum, int64_t rows, int64_t channels);
+  // One row of max-pooling windows over nhwc pixels: y[j][k] = max over a, b < kernel of
+  // x[a * x_row + (j * stride + b) * channels + k].
+  void (*max_pool_row)(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                       int64_t channels, T* y);
+  // Its gradient, into the first largest element of each window; `add` to what dx holds, which
+  // windows that overlap need, or write every element of each window.
+  void (*max_pool_row_gradient)(const T* x, int64_t x_row, int64_t kernel, int64_t stride,
+                                int64_t windows, int64_t channels, const T* y, const T* dy, T* dx,
+                                bool add);
   // Mean and sum of squared deviations of each channel of a block of rows.
   void (*moments)(const T* x, int64_t rows, int64_t channels, T* mean, T* squares);
   // y = x * scale[c] + shift[c] (+ residual), then ReLU if asked.

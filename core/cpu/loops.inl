@@ -48,22 +48,95 @@ void add_loop(const T* a, const T* b, T* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
 }
 
+// Several rows are added up side by side where channels are few, so that they fill the vectors too.
+template <class T, bool masked>
+void masked_sums_of(const T* __restrict dy, const T* __restrict y, T* __restrict out,
+                    T* __restrict sum, int64_t rows, int64_t channels) {
+  constexpr int64_t most = 128;
+  const int64_t together = channels * 2 <= most ? most / channels : 1;
+  const int64_t n = together * channels;
+  if (together == 1) {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < channels; ++c) {
+        const T g = !masked || y[r * channels + c] > T(0) ? dy[r * channels + c] : T(0);
+        if constexpr (masked) out[r * channels + c] = g;
+        sum[c] += g;
+      }
+    return;
+  }
+  T part[most];
+  for (int64_t i = 0; i < n; ++i) part[i] = T(0);
+  int64_t at = 0;
+  for (; at + n <= rows * channels; at += n)
+    for (int64_t i = 0; i < n; ++i) {
+      const T g = !masked || y[at + i] > T(0) ? dy[at + i] : T(0);
+      if constexpr (masked) out[at + i] = g;
+      part[i] += g;
+    }
+  for (int64_t i = 0; at + i < rows * channels; ++i) {
+    const T g = !masked || y[at + i] > T(0) ? dy[at + i] : T(0);
+    if constexpr (masked) out[at + i] = g;
+    part[i] += g;
+  }
+  for (int64_t r = 0; r < together; ++r)
+    for (int64_t c = 0; c < channels; ++c) sum[c] += part[r * channels + c];
+}
+
 template <class T>
-void masked_sums_loop(const T* __restrict dy, const T* __restrict y, T* __restrict out,
-                      T* __restrict sum, int64_t rows, int64_t channels) {
+void masked_sums_loop(const T* dy, const T* y, T* out, T* sum, int64_t rows, int64_t channels) {
   for (int64_t c = 0; c < channels; ++c) sum[c] = T(0);
-  for (int64_t r = 0; r < rows; ++r, dy += channels) {
-    if (!y) {
-      for (int64_t c = 0; c < channels; ++c) sum[c] += dy[c];
-      continue;
-    }
-    for (int64_t c = 0; c < channels; ++c) {
-      const T g = y[c] > T(0) ? dy[c] : T(0);
-      out[c] = g;
-      sum[c] += g;
-    }
-    y += channels;
-    out += channels;
+  if (y)
+    masked_sums_of<T, true>(dy, y, out, sum, rows, channels);
+  else
+    masked_sums_of<T, false>(dy, nullptr, nullptr, sum, rows, channels);
+}
+
+template <class T>
+void max_pool_row_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                       int64_t channels, T* y) {
+  for (int64_t j = 0; j < windows; ++j, x += stride * channels, y += channels) {
+    T* __restrict to = y;
+    for (int64_t k = 0; k < channels; ++k) to[k] = x[k];
+    for (int64_t a = 0; a < kernel; ++a)
+      for (int64_t b = 0; b < kernel; ++b) {
+        const T* __restrict from = x + a * x_row + b * channels;
+        for (int64_t k = 0; k < channels; ++k) to[k] = from[k] > to[k] ? from[k] : to[k];
+      }
+  }
+}
+
+template <class T, bool add>
+void max_pool_window_gradient(const T* __restrict x, int64_t x_row, int64_t kernel, int64_t channels,
+                              const T* __restrict y, const T* __restrict dy, T* __restrict dx) {
+  constexpr int64_t chunk = 64;
+  T left[chunk];  // what no element took yet
+  for (int64_t c0 = 0; c0 < channels; c0 += chunk) {
+    const int64_t n = channels - c0 < chunk ? channels - c0 : chunk;
+    for (int64_t k = 0; k < n; ++k) left[k] = dy[c0 + k];
+    for (int64_t a = 0; a < kernel; ++a)
+      for (int64_t b = 0; b < kernel; ++b) {
+        const int64_t at = a * x_row + b * channels + c0;
+        for (int64_t k = 0; k < n; ++k) {
+          const bool here = x[at + k] == y[c0 + k];
+          const T g = here ? left[k] : T(0);
+          left[k] = here ? T(0) : left[k];
+          dx[at + k] = add ? dx[at + k] + g : g;
+        }
+      }
+  }
+}
+
+template <class T>
+void max_pool_row_gradient_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride,
+                                int64_t windows, int64_t channels, const T* y, const T* dy, T* dx,
+                                bool add) {
+  for (int64_t j = 0; j < windows; ++j) {
+    const int64_t in = j * stride * channels, out = j * channels;
+    if (add)
+      max_pool_window_gradient<T, true>(x + in, x_row, kernel, channels, y + out, dy + out, dx + in);
+    else
+      max_pool_window_gradient<T, false>(x + in, x_row, kernel, channels, y + out, dy + out,
+                                         dx + in);
   }
 }
 
@@ -222,6 +295,7 @@ double sum_of_squares_loop(const T* x, int64_t n) {
 template <class T>
 constexpr Loops<T> loop_table{pointwise_loop<T>,     pointwise_gradient_loop<T>,
                               add_loop<T>,           masked_sums_loop<T>,
+                              max_pool_row_loop<T>,  max_pool_row_gradient_loop<T>,
                               moments_loop<T>,       affine_loop<T>,
                               norm_sums_loop<T>,     norm_gradient_loop<T>,
                               sgd_loop<T>,           adam_loop<T>,

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/scratch.h"
+#include "core/cpu/loops.h"
 #include "core/cpu/typed.h"
 #include "core/thread_pool.h"
 
@@ -24,19 +24,12 @@ Status max_pool2d_forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
   return for_float(x.dtype, [&]<class T>(T) {
-    const int64_t c = x.dims[1], row = x.dims[3] * c;
+    const int64_t c = x.dims[1], x_row = x.dims[3] * c, h = x.dims[2];
+    const int64_t oh = y.dims[2], ow = y.dims[3];
     parallel_for(x.dims[0], [&](int64_t n) {
-      over_windows(x, y, n, stride, [&](int64_t in, int64_t out) {
-        const T* from = x.as<T>() + in;
-        T* to = y.as<T>() + out;
-        std::memcpy(to, from, size_t(c) * sizeof(T));
-        for (int64_t a = 0; a < kernel; ++a)
-          for (int64_t b = 0; b < kernel; ++b)
-            for (int64_t k = 0; k < c; ++k) {
-              const T v = from[a * row + b * c + k];
-              to[k] = v > to[k] ? v : to[k];
-            }
-      });
+      for (int64_t i = 0; i < oh; ++i)
+        loops<T>().max_pool_row(x.as<T>() + (n * h + i * stride) * x_row, x_row, kernel, stride, ow,
+                                c, y.as<T>() + (n * oh + i) * ow * c);
     });
   });
 }
@@ -46,23 +39,19 @@ Status max_pool2d_backward(const KernelArgs& args) {
   const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
   if (!dx.data) return Status::ok;
   return for_float(dx.dtype, [&]<class T>(T) {
-    const int64_t c = dx.dims[1], row = dx.dims[3] * c, image = dx.dims[2] * row;
-    parallel_for(dx.dims[0], [&](int64_t n) {
-      uint8_t* taken = scratch_of<uint8_t>(0, size_t(c));
-      if (!args.accumulate[0]) std::memset(dx.as<T>() + n * image, 0, size_t(image) * sizeof(T));
-      over_windows(dx, y, n, stride, [&](int64_t in, int64_t out) {
-        const T *from = x.as<T>() + in, *top = y.as<T>() + out;
-        const T* g = args.grad_outputs[0].as<T>() + out;
-        T* to = dx.as<T>() + in;
-        std::memset(taken, 0, size_t(c));
-        for (int64_t a = 0; a < kernel; ++a)
-          for (int64_t b = 0; b < kernel; ++b)
-            for (int64_t k = 0, at = a * row + b * c; k < c; ++k, ++at) {
-              const bool here = !taken[k] && from[at] == top[k];
-              taken[k] = uint8_t(taken[k] | here);
-              to[at] += here ? g[k] : T(0);
-            }
-      });
+    const int64_t c = x.dims[1], x_row = x.dims[3] * c, h = x.dims[2];
+    const int64_t oh = y.dims[2], ow = y.dims[3];
+    const bool disjoint = stride >= kernel, accumulate = args.accumulate[0];
+    const bool covered = stride == kernel && oh * stride == h && ow * stride == x.dims[3];
+    parallel_for(x.dims[0], [&](int64_t n) {
+      T* image = dx.as<T>() + n * h * x_row;
+      if (!accumulate && !covered) std::memset(image, 0, size_t(h * x_row) * sizeof(T));
+      for (int64_t i = 0; i < oh; ++i) {
+        const int64_t in = (n * h + i * stride) * x_row, out = (n * oh + i) * ow * c;
+        loops<T>().max_pool_row_gradient(x.as<T>() + in, x_row, kernel, stride, ow, c,
+                                         y.as<T>() + out, args.grad_outputs[0].as<T>() + out,
+                                         dx.as<T>() + in, accumulate || !disjoint);
+      }
     });
   });
 }
