@@ -38,8 +38,7 @@ struct Stepper {
       for (int64_t i = 0; i < x[size_t(b)].elements(); ++i)
         x[size_t(b)].data<float>()[i] = float(rng.normal());
       y.push_back(Tensor::empty({batch}, DType::i32));
-      for (int64_t i = 0; i < batch; ++i)
-        y[size_t(b)].data<int32_t>()[i] = int32_t(rng.below(10));
+      for (int64_t i = 0; i < batch; ++i) y[size_t(b)].data<int32_t>()[i] = int32_t(rng.below(10));
     }
   }
   void step(int i) {

@@ -211,8 +211,8 @@ void backward_data_scatter(const ConvShape& s, const T* dy, const T* w, T* dx, b
         }
         for (int64_t r = 0; r < count; ++r) {
           const int64_t pixel = first + r;
-          T* corner = image + (pixel / s.ow * s.stride_h * window.width +
-                               pixel % s.ow * s.stride_w) * in;
+          T* corner =
+              image + (pixel / s.ow * s.stride_h * window.width + pixel % s.ow * s.stride_w) * in;
           const T* from = strip + r * padded_columns;
           for (int segment = 0; segment < window.segments; ++segment, from += window.run) {
             T* to = corner + window.offsets[segment];

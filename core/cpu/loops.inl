@@ -1,6 +1,7 @@
 // Plain loops that the compiler vectorizes for the instruction set of the file (see loops.h). No
 // multiply-add is contracted, so a loop without reductions gives the same bits everywhere.
 #include "core/cpu/loops.h"
+#include "core/cpu/simd.h"
 #include "core/pointwise.h"
 
 namespace pare::cpu {
@@ -91,39 +92,43 @@ void masked_sums_loop(const T* dy, const T* y, T* out, T* sum, int64_t rows, int
     masked_sums_of<T, false>(dy, nullptr, nullptr, sum, rows, channels);
 }
 
+// Calls f(first channel, load, store) for each vector of channels; the last may be part of one.
+template <class T, class F>
+void over_channel_vectors(int64_t channels, F&& f) {
+  using V = Vec<T>;
+  int64_t k = 0;
+  for (; k + V::width <= channels; k += V::width)
+    f(k, [](const T* p) { return V::load(p); }, [](V v, T* p) { v.store(p); });
+  if (const int left = int(channels - k))
+    f(k, [left](const T* p) { return V::load(p, left); }, [left](V v, T* p) { v.store(p, left); });
+}
+
 template <class T>
 void max_pool_row_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
                        int64_t channels, T* y) {
-  for (int64_t j = 0; j < windows; ++j, x += stride * channels, y += channels) {
-    T* __restrict to = y;
-    for (int64_t k = 0; k < channels; ++k) to[k] = x[k];
-    for (int64_t a = 0; a < kernel; ++a)
-      for (int64_t b = 0; b < kernel; ++b) {
-        const T* __restrict from = x + a * x_row + b * channels;
-        for (int64_t k = 0; k < channels; ++k) to[k] = from[k] > to[k] ? from[k] : to[k];
-      }
-  }
+  for (int64_t j = 0; j < windows; ++j, x += stride * channels, y += channels)
+    over_channel_vectors<T>(channels, [&](int64_t k, auto load, auto store) {
+      Vec<T> top = load(x + k);
+      for (int64_t a = 0; a < kernel; ++a)
+        for (int64_t b = 0; b < kernel; ++b) top = max(load(x + a * x_row + b * channels + k), top);
+      store(top, y + k);
+    });
 }
 
 template <class T, bool add>
-void max_pool_window_gradient(const T* __restrict x, int64_t x_row, int64_t kernel, int64_t channels,
-                              const T* __restrict y, const T* __restrict dy, T* __restrict dx) {
-  constexpr int64_t chunk = 64;
-  T left[chunk];  // what no element took yet
-  for (int64_t c0 = 0; c0 < channels; c0 += chunk) {
-    const int64_t n = channels - c0 < chunk ? channels - c0 : chunk;
-    for (int64_t k = 0; k < n; ++k) left[k] = dy[c0 + k];
+void max_pool_window_gradient(const T* x, int64_t x_row, int64_t kernel, int64_t channels,
+                              const T* y, const T* dy, T* dx) {
+  over_channel_vectors<T>(channels, [&](int64_t k, auto load, auto store) {
+    const Vec<T> top = load(y + k), none = Vec<T>::zero();
+    Vec<T> left = load(dy + k);  // what no element took yet
     for (int64_t a = 0; a < kernel; ++a)
       for (int64_t b = 0; b < kernel; ++b) {
-        const int64_t at = a * x_row + b * channels + c0;
-        for (int64_t k = 0; k < n; ++k) {
-          const bool here = x[at + k] == y[c0 + k];
-          const T g = here ? left[k] : T(0);
-          left[k] = here ? T(0) : left[k];
-          dx[at + k] = add ? dx[at + k] + g : g;
-        }
+        const int64_t at = a * x_row + b * channels + k;
+        const Vec<T> v = load(x + at), g = if_equal(v, top, left, none);
+        left = if_equal(v, top, none, left);
+        store(add ? load(dx + at) + g : g, dx + at);
       }
-  }
+  });
 }
 
 template <class T>
@@ -133,7 +138,8 @@ void max_pool_row_gradient_loop(const T* x, int64_t x_row, int64_t kernel, int64
   for (int64_t j = 0; j < windows; ++j) {
     const int64_t in = j * stride * channels, out = j * channels;
     if (add)
-      max_pool_window_gradient<T, true>(x + in, x_row, kernel, channels, y + out, dy + out, dx + in);
+      max_pool_window_gradient<T, true>(x + in, x_row, kernel, channels, y + out, dy + out,
+                                        dx + in);
     else
       max_pool_window_gradient<T, false>(x + in, x_row, kernel, channels, y + out, dy + out,
                                          dx + in);

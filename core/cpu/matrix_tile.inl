@@ -6,9 +6,9 @@
 namespace pare::cpu {
 namespace {
 
-template <class T, int rows, int vectors, bool transposed>
+template <class T, class V, int rows, int vectors, bool transposed>
 void tile_fixed(const TileArgs<T>& t) {
-  using V = Vec<T>;
+  constexpr int panel_width = 2 * Vec<T>::width;
   V acc[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
@@ -17,13 +17,13 @@ void tile_fixed(const TileArgs<T>& t) {
     const ptrdiff_t offset = t.offsets ? t.offsets[s] : 0;
     if constexpr (transposed) {
       const T* a = t.a + offset;
-      for (int64_t k = 0; k < t.run; ++k, a += t.a_step, b += 2 * V::width) {
+      for (int64_t k = 0; k < t.run; ++k, a += t.a_step, b += panel_width) {
         V column[vectors];
         for (int j = 0; j < vectors; ++j) column[j] = V::load(b + j * V::width);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
           const V x = V::set(a[r]);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
           for (int j = 0; j < vectors; ++j) acc[r][j] = fma(x, column[j], acc[r][j]);
         }
       }
@@ -31,19 +31,19 @@ void tile_fixed(const TileArgs<T>& t) {
       const T* a[rows];
 #pragma GCC unroll 16
       for (int r = 0; r < rows; ++r) a[r] = t.a_rows[r] + offset;
-      for (int64_t k = 0; k < t.run; ++k, b += 2 * V::width) {
+      for (int64_t k = 0; k < t.run; ++k, b += panel_width) {
         V column[vectors];
         for (int j = 0; j < vectors; ++j) column[j] = V::load(b + j * V::width);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; ++r) {
           const V x = V::set(a[r][k]);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
           for (int j = 0; j < vectors; ++j) acc[r][j] = fma(x, column[j], acc[r][j]);
         }
       }
     }
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 3
   for (int j = 0; j < vectors; ++j) {
     const int left = t.columns - j * V::width;
     if (left <= 0) break;
@@ -70,10 +70,17 @@ template <class T, bool transposed, int rows>
 void tile_rows_of(int wanted, const TileArgs<T>& t) {
   if constexpr (rows > 0) {
     if (wanted != rows) return tile_rows_of<T, transposed, rows - 1>(wanted, t);
-    if (t.columns <= Vec<T>::width)
-      tile_fixed<T, rows, 1, transposed>(t);
+    using V = Vec<T>;
+#if PARE_HALF_VECTORS
+    using H = HalfVec<T>;
+    if (t.columns <= H::width) return tile_fixed<T, H, rows, 1, transposed>(t);
+    if (t.columns > V::width && t.columns <= 3 * H::width)
+      return tile_fixed<T, H, rows, 3, transposed>(t);
+#endif
+    if (t.columns <= V::width)
+      tile_fixed<T, V, rows, 1, transposed>(t);
     else
-      tile_fixed<T, rows, 2, transposed>(t);
+      tile_fixed<T, V, rows, 2, transposed>(t);
   }
 }
 

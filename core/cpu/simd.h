@@ -32,6 +32,12 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm512_max_ps(a.v, _mm512_setzero_ps())}; }
+  // a > b ? a : b, so that b stays where either is NaN.
+  friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+  // a == b ? x : y
+  friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
+  }
 };
 template <>
 struct Vec<double> {
@@ -48,8 +54,49 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm512_max_pd(a.v, _mm512_setzero_pd())}; }
+  friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
+  friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
+  }
 };
 constexpr int tile_rows = 8;
+
+// Half a vector, for panels whose columns would leave most of a whole one empty.
+template <class T>
+struct HalfVec;
+template <>
+struct HalfVec<float> {
+  static constexpr int width = 8;
+  __m256 v;
+  static HalfVec zero() { return {_mm256_setzero_ps()}; }
+  static HalfVec set(float x) { return {_mm256_set1_ps(x)}; }
+  static HalfVec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static HalfVec load(const float* p, int n) {
+    return {_mm256_maskz_loadu_ps(__mmask8((1u << n) - 1), p)};
+  }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void store(float* p, int n) const { _mm256_mask_storeu_ps(p, __mmask8((1u << n) - 1), v); }
+  friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
+};
+template <>
+struct HalfVec<double> {
+  static constexpr int width = 4;
+  __m256d v;
+  static HalfVec zero() { return {_mm256_setzero_pd()}; }
+  static HalfVec set(double x) { return {_mm256_set1_pd(x)}; }
+  static HalfVec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static HalfVec load(const double* p, int n) {
+    return {_mm256_maskz_loadu_pd(__mmask8((1u << n) - 1), p)};
+  }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void store(double* p, int n) const { _mm256_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
+  friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+  friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
+};
+#define PARE_HALF_VECTORS 1
 #elif defined(__AVX2__)
 inline __m256i first_lanes_32(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -70,6 +117,10 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
+  friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ))};
+  }
 };
 template <>
 struct Vec<double> {
@@ -84,6 +135,10 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
+  friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
+  friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    return {_mm256_blendv_pd(y.v, x.v, _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ))};
+  }
 };
 constexpr int tile_rows = 6;
 #else
@@ -118,6 +173,14 @@ struct Vec {
   friend Vec max0(Vec a) {
     for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > 0 ? a.v[i] : 0;
     return a;
+  }
+  friend Vec max(Vec a, Vec b) {
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    return a;
+  }
+  friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
+    for (int i = 0; i < 4; ++i) x.v[i] = a.v[i] == b.v[i] ? x.v[i] : y.v[i];
+    return x;
   }
 };
 constexpr int tile_rows = 4;
