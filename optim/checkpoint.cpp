@@ -39,6 +39,7 @@ void each_field(TrainState& s, F&& f) {
   f("correct", s.correct);
   f("loss_sum", s.loss_sum);
   f("seconds", s.seconds);
+  f("first_loss", s.first_loss);
   f("best_epoch", s.report.best_epoch);
   f("best_accuracy", s.report.best_accuracy);
 }
@@ -81,7 +82,6 @@ void Trainer::save_checkpoint() const {
   Json j = {{"options", to_json(options_)},
             {"state", to_json(state_)},
             {"schedule", to_string(options_.schedule)},
-            {"optimizer_steps", optimizer_->steps()},
             {"machine", to_string(current_isa())},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
@@ -95,6 +95,7 @@ Checkpoint load_checkpoint(const std::string& path) {
         "{}: a model, but no checkpoint; training is resumed from the file that ends in .ckpt",
         path);
   Checkpoint c;
+  constexpr std::string_view ending = ".ckpt";
   c.graph = read_graph(file);
   if (file.has_metadata(std::string(best_prefix) + "graph")) c.best = read_graph(file, best_prefix);
   const Json j = parse_json(file.metadata(key), path);
@@ -102,8 +103,9 @@ Checkpoint load_checkpoint(const std::string& path) {
     from_json(j.at("options"), c.options);
     from_json(j.at("state"), c.state);
     for (const Json& r : j.at("epochs")) from_json(r, c.state.report.epochs.emplace_back());
+    // The files stand where the checkpoint stands now, whatever it was called when it was written.
+    if (path.ends_with(ending)) c.options.out = path.substr(0, path.size() - ending.size());
     c.options.schedule = parse_schedule(j.at("schedule").get<std::string>());
-    c.optimizer_steps = j.at("optimizer_steps").get<int64_t>();
     c.machine = j.at("machine").get<std::string>();
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorCode::bad_input, "{}: the checkpoint's state is damaged: {}", path, e.what());

@@ -72,7 +72,6 @@ double Optimizer::clip_scale() const {
 void Optimizer::step() {
   check_finite();
   const double scale = clip_ > 0 ? clip_scale() : 1;
-  ++steps_;
   for (auto& [name, p] : params_) {
     if (!p.has_grad()) continue;
     ++p.state().steps;

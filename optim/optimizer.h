@@ -28,9 +28,6 @@ class Optimizer {
   double rate() const { return rate_; }
   // Scales all gradients by one factor so that their common L2 norm is at most `norm`; 0: never.
   void set_clip(double norm);
-  // Updates made so far; part of the state that a resumed run needs.
-  int64_t steps() const { return steps_; }
-  void set_steps(int64_t steps) { steps_ = steps; }
 
  protected:
   // Updates one parameter from scale * gradient; its state's count of steps has this one already.
@@ -41,7 +38,6 @@ class Optimizer {
   double clip_scale() const;
   NamedParams params_;
   double rate_, clip_ = 0;
-  int64_t steps_ = 0;
 };
 
 struct SgdOptions {

@@ -7,6 +7,8 @@
 
 namespace pare {
 
+using namespace std::chrono_literals;
+
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) == 1) {}
 Progress::~Progress() { clear(); }
 
@@ -16,8 +18,9 @@ void Progress::clear() {
 
 void Progress::live(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
-  if (quiet_ || !terminal_ || now - last_ < std::chrono::milliseconds(100)) return;
+  if (quiet_ || now - last_ < (terminal_ ? 100ms : 10s)) return;
   last_ = now;
+  if (!terminal_) return line(text);
   clear();
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);

@@ -12,7 +12,8 @@ class Progress {
   ~Progress();  // ends a live line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  // Replaces the live line, at most ten times a second; nothing where there is no terminal.
+  // Replaces the live line, at most ten times a second; where there is no terminal, a plain line
+  // every ten seconds.
   void live(const std::string& text);
   // A line that stays.
   void line(const std::string& text);
@@ -21,7 +22,7 @@ class Progress {
  private:
   void clear();
   bool quiet_, terminal_, shown_ = false;
-  std::chrono::steady_clock::time_point last_{};
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
 // "1:02:03" or "12:34".

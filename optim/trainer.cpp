@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
@@ -14,34 +15,47 @@
 namespace pare {
 namespace {
 
+// A loss this many times the first one does not come back: with dead units a network can sit at a
+// loss of 1e9 for ever without anything being infinite.
+constexpr double hopeless = 1e3;
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Names the first node of a replay whose output is not finite.
-class NonFiniteFinder : public Recorder {
+// Names the first node of a replay whose output is not finite, else the one with the largest.
+class Blame : public Recorder {
  public:
   std::string node;
+  bool needs_names() const override { return true; }
   void record(Call& call, std::span<const Tensor>, std::string_view name) override {
-    for (int i = 0; node.empty() && i < call.output_count; ++i) {
+    for (int i = 0; std::isfinite(largest_) && i < call.output_count; ++i) {
       const Tensor& out = call.outputs[size_t(i)];
       if (!is_float(out.dtype())) continue;
-      for (const double v : out.to_vector<double>())
-        if (!std::isfinite(v)) {
-          node = name;
-          return;
-        }
+      for (const double v : out.to_vector<double>()) {
+        if (std::abs(v) <= largest_) continue;
+        largest_ = std::isfinite(v) ? std::abs(v) : std::numeric_limits<double>::infinity();
+        node = name;
+      }
     }
   }
+
+ private:
+  double largest_ = 0;
 };
 
-// Copies values, slots, masks and buffers; the graphs have one structure.
-void copy_state(const Graph& from, Graph& to) {
-  for (size_t i = 0; i < from.values.size(); ++i)
-    if (from.values[i].kind == ValueKind::param)
-      to.values[i].param.value().copy_from(from.values[i].param.value());
-  for (size_t i = 0; i < from.buffers.size(); ++i)
-    to.buffers[i].buffer.value().copy_from(from.buffers[i].buffer.value());
+// Copies values, masks and buffers between graphs of one structure.
+void copy_state(Graph& from, Graph& to) {
+  const auto a = named_parameters(from), b = named_parameters(to);
+  for (size_t i = 0; i < a.size(); ++i) {
+    const ParamState& s = a[i].second.state();
+    ParamState& t = b[i].second.state();
+    t.value.copy_from(s.value);
+    t.mask = s.mask;
+    t.mask_kind = s.mask_kind;
+  }
+  const auto c = named_buffers(from), d = named_buffers(to);
+  for (size_t i = 0; i < c.size(); ++i) d[i].second.value().copy_from(c[i].second.value());
 }
 
 }  // namespace
@@ -55,6 +69,14 @@ void describe_model(Graph& graph, const std::string& model, const Dataset& data,
 }
 
 Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
+    : Trainer(data, graph, options) {
+  for (const Param& p : parameters(graph)) {  // what an earlier run left
+    p.state().slots.clear();
+    p.state().steps = 0;
+  }
+}
+
+Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
     : graph_(graph), device_(device_of(graph)), data_(data), options_(options) {
   check(options.epochs >= 1, "epochs {}, expected at least 1", options.epochs);
   check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
@@ -77,7 +99,7 @@ Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
 }
 
 Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
-    : Trainer(checkpoint.graph, data, checkpoint.options) {
+    : Trainer(data, checkpoint.graph, checkpoint.options) {
   state_ = checkpoint.state;
   state_.report.interrupted = false;
   check(
@@ -85,22 +107,21 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
       "the checkpoint stopped at epoch {}, batch {}, but its run has {} epochs of {} batches; the "
       "data differ from those it was trained on",
       state_.epoch, state_.batch, options_.epochs, loader_->batches());
-  optimizer_->set_steps(checkpoint.optimizer_steps);
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
 }
 
 void Trainer::explain_divergence(const Batch& batch, double loss) {
-  NonFiniteFinder finder;
+  Blame blame;
   {
-    const RecorderScope scope(&finder);
+    const RecorderScope scope(&blame);
     graph_.clone().forward(batch.images.to(device_), Mode::train);
   }
-  fail(ErrorCode::diverged,
-       "training diverged in epoch {}, step {}: the loss is {}{}; the weights are as before this "
-       "step. Lower the learning rate ({}) or clip the gradients",
-       state_.epoch + 1, state_.step, loss,
-       finder.node.empty() ? std::string() : ", first seen in '" + finder.node + "'",
-       optimizer_->rate());
+  fail(
+      ErrorCode::diverged,
+      "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and it is '{}' "
+      "that blows up; the weights are as before this step. Lower the learning rate ({}) or clip "
+      "the gradients",
+      state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
 }
 
 void Trainer::train_step(Batch& batch) {
@@ -112,7 +133,8 @@ void Trainer::train_step(Batch& batch) {
     const Tensor logits = graph_(batch.images.to(device_), Mode::train);
     const Tensor loss = loss_(logits, batch);
     const double value = loss.item();
-    if (!std::isfinite(value)) {
+    if (state_.step == 0) state_.first_loss = value;
+    if (!(value <= hopeless * std::max(1.0, state_.first_loss))) {
       const RecorderScope off(nullptr);
       explain_divergence(batch, value);
     }

@@ -56,6 +56,7 @@ struct TrainState {
   int64_t epoch = 0, batch = 0;  // the next ones, from 0
   int64_t step = 0, seen = 0, correct = 0;
   double loss_sum = 0, seconds = 0;
+  double first_loss = 0;  // of the first step
   TrainReport report;
 };
 
@@ -64,7 +65,6 @@ struct Checkpoint {
   std::optional<Graph> best;
   TrainOptions options;
   TrainState state;
-  int64_t optimizer_steps = 0;
   std::string machine;  // instruction set it ran on
 };
 // Throws Error{bad_input} where the file is damaged or no checkpoint.
@@ -72,9 +72,11 @@ Checkpoint load_checkpoint(const std::string& path);
 
 class Trainer {
  public:
-  // `graph` must outlive the trainer. Throws Error{usage} for options out of range.
+  // A new run: optimizer state that the parameters bring along is dropped. `graph` and `data` must
+  // outlive the trainer. Throws Error{usage} for options out of range.
   Trainer(Graph& graph, const Dataset& data, const TrainOptions& options);
-  // Goes on where the checkpoint stopped; `checkpoint` must outlive the trainer.
+  // Goes on where the checkpoint stopped; `checkpoint` and `data` must outlive the
+  // trainer.
   Trainer(Checkpoint& checkpoint, const Dataset& data);
 
   void set_loss(LossFn loss) { loss_ = std::move(loss); }
@@ -83,12 +85,14 @@ class Trainer {
   void on_step(std::function<void(int64_t step, int64_t steps)> f) { on_step_ = std::move(f); }
 
   // Trains to the end or to a signal. Afterwards the graph holds the best parameters (of the last
-  // epoch without a held-out part). Throws Error{diverged} where a loss or gradient is not finite,
-  // naming the layer; files then hold what was last saved.
+  // epoch without a held-out part). Throws Error{diverged} before a step that would follow a loss
+  // or gradient that is not finite, or a loss beyond all hope (a thousand times the first), naming
+  // the layer; files then hold what was last saved.
   TrainReport run();
   int64_t steps() const { return options_.epochs * loader_->batches(); }
 
  private:
+  Trainer(const Dataset& data, Graph& graph, const TrainOptions& options);  // keeps slots
   void train_step(Batch& batch);
   void finish_epoch();
   void save_checkpoint() const;

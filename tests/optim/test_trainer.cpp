@@ -134,6 +134,16 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
   }
 }
 
+TEST_CASE("a second run on trained parameters is the same from memory and from the file") {
+  const Folder folder;
+  Graph g = graph();
+  Trainer(g, data(), options(folder / "m.pare")).run();
+  Graph saved = load_graph(folder / "m.pare");
+  Trainer(g, data(), options()).run();
+  Trainer(saved, data(), options()).run();
+  CHECK(state_of(g) == state_of(saved));
+}
+
 TEST_CASE("masks stay through AdamW with decay, checkpoints and resume") {
   const Folder folder;
   Graph g = graph();
@@ -147,14 +157,63 @@ TEST_CASE("masks stay through AdamW with decay, checkpoints and resume") {
   for (size_t i = 0; i < w.size(); ++i) CHECK((w[i] != 0) == (keep[i] != 0));
 }
 
-TEST_CASE("divergence names the epoch and the layer, and keeps the files of the last good epoch") {
+TEST_CASE("divergence names the epoch and the layer, and keeps the weights and the files") {
   const Folder folder;
-  TrainOptions o = options(folder / "m.pare");
-  o.optimizer = {.name = "sgd", .rate = 1e10};
-  o.warmup = 0;
+  for (const char* optimizer : {"sgd", "nesterov", "adam", "adamw"})
+    for (const double rate : {1e10, 1e4}) {
+      CAPTURE(optimizer);
+      CAPTURE(rate);
+      TrainOptions o = options(folder / "m.pare");
+      o.optimizer = {.name = optimizer, .rate = rate};
+      o.warmup = 0;
+      Graph g = graph();
+      try {
+        Trainer(g, data(), o).run();
+        CHECK(false);
+      } catch (const Error& e) {
+        CHECK(e.code() == ErrorCode::diverged);
+        const std::string text = e.what();
+        CAPTURE(text);
+        CHECK(text.find("training diverged") != std::string::npos);
+        CHECK((text.find("'fc1") != std::string::npos || text.find("'fc2") != std::string::npos));
+      }
+      for (const float v : state_of(g)) CHECK(std::isfinite(v));
+      CHECK_FALSE(fs::exists(folder / "m.pare"));
+    }
+}
+
+TEST_CASE("masks that change while training are those of the best epoch afterwards") {
   Graph g = graph();
-  CHECK_THROWS_WITH_AS(Trainer(g, data(), o).run(), doctest::Contains("training diverged"), Error);
-  for (const float v : state_of(g)) CHECK(std::isfinite(v));
+  Param p = parameters(g)[0];
+  Trainer trainer(g, data(), options());
+  trainer.on_step([&](int64_t step, int64_t steps) {
+    std::vector<uint8_t> keep(size_t(p.value().elements()));
+    for (size_t i = 0; i < keep.size(); ++i) keep[i] = int64_t(i) % steps >= step;
+    p.set_mask(Tensor::from(keep, p.value().shape()));
+  });
+  trainer.run();
+  const auto w = p.value().to_vector<float>();
+  const auto mask = p.state().mask.to_vector<int>();
+  for (size_t i = 0; i < w.size(); ++i) CHECK((w[i] != 0) == (mask[i] != 0));
+}
+
+TEST_CASE("a checkpoint that was moved goes on beside its new place") {
+  const Folder folder;
+  {
+    const InterruptScope scope;
+    Graph g = graph();
+    Trainer trainer(g, data(), options(folder / "m.pare"));
+    trainer.on_step([](int64_t step, int64_t) {
+      if (step == 3) std::raise(SIGTERM);
+    });
+    CHECK(trainer.run().interrupted);
+  }
+  fs::rename(folder / "m.pare.ckpt", folder / "other.ckpt");
+  const InterruptScope scope;
+  Checkpoint c = load_checkpoint(folder / "other.ckpt");
+  CHECK(Trainer(c, data()).run().epochs.size() == 3);
+  CHECK(fs::exists(folder / "other"));
+  CHECK(fs::exists(folder / "other.csv"));
   CHECK_FALSE(fs::exists(folder / "m.pare"));
 }
 
