@@ -29,8 +29,8 @@ struct Examples {
 // (x * scale - mean[c]) / deviation[c], computed in float as x * a[c] + b[c].
 struct Preprocessing {
   double scale = 1.0 / 255;
-  std::vector<double> mean;       // one a channel; empty: 0
-  std::vector<double> deviation;  // one a channel, > 0; empty: 1
+  std::vector<double> mean = {};       // one a channel; empty: 0
+  std::vector<double> deviation = {};  // one a channel, > 0; empty: 1
 
   // {"scale":s,"mean":[...],"deviation":[...]}; numbers are read back exactly.
   std::string to_json() const;

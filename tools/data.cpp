@@ -1,4 +1,5 @@
 // pare data list | show NAME
+#include "datasets/image.h"
 #include "tools/command.h"
 
 namespace pare::tool {
@@ -30,6 +31,10 @@ struct DataCommand {
                     d.preprocessing.to_json());
     for (int64_t i = 0; i < std::min(count, d.train.size()); ++i) text += picture(d, i);
     text.pop_back();
+    if (!common.out.empty()) {
+      write_png(contact_sheet(d), common.out);
+      text += "\nwrote " + common.out;
+    }
     print_result(common,
                  {{"name", d.name},
                   {"train", d.train.size()},
@@ -37,6 +42,25 @@ struct DataCommand {
                   {"shape", std::vector<int64_t>(image.begin(), image.end())},
                   {"classes", d.classes}},
                  text);
+  }
+
+  // The first images side by side, at most 20 a row.
+  Image contact_sheet(const Dataset& d) const {
+    const Shape s = d.train.shape();
+    const int64_t n = std::min(std::max<int64_t>(count, 1), d.train.size());
+    const int64_t columns = std::min<int64_t>(n, 20), rows = (n + columns - 1) / columns;
+    Image sheet{rows * s[1], columns * s[2], s[0] == 3 ? 3 : 1, {}};
+    sheet.pixels.resize(size_t(sheet.height * sheet.width * sheet.channels));
+    const Tensor images = d.train.images.rows(0, n).to(DType::f32);
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t c = 0; c < sheet.channels; ++c)
+        for (int64_t y = 0; y < s[1]; ++y)
+          for (int64_t x = 0; x < s[2]; ++x) {
+            const int64_t row = i / columns * s[1] + y, column = i % columns * s[2] + x;
+            sheet.pixels[size_t((row * sheet.width + column) * sheet.channels + c)] =
+                uint8_t(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x]);
+          }
+    return sheet;
   }
 
   // An image in characters, two pixel rows a line.
@@ -78,6 +102,7 @@ void add_data(CLI::App& app) {
   auto* show = command->add_subcommand("show", "sizes, classes and a few images");
   options(*show);
   show->add_option("name", o->name, "data set")->required();
+  show->add_option("--out", o->common.out, "PNG file for a sheet of the images");
   show->add_option("--count", o->count, "images to draw")->check(CLI::Range(0, 1000));
   show->callback([o] { o->show(); });
 }

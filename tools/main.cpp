@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   tool::add_train(app);
   tool::add_eval(app);
   tool::add_summary(app);
+  tool::add_predict(app);
   tool::add_bench(app);
   tool::add_prune(app);
   tool::add_quantize(app);
