@@ -187,7 +187,7 @@ TrainReport Trainer::run() {
     while (loader_->next(batch)) {
       train_step(batch);
       const double t = now();
-      const int64_t done = state_.batch - first_batch, left = loader_->batches() - state_.batch;
+      const int64_t done = state_.batch - first_batch, left = steps() - state_.step;
       const double rate = double(done) / (t - began);
       progress.live(
           message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",

@@ -123,6 +123,7 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
     const InterruptScope scope;
     Checkpoint c = load_checkpoint(folder / "m.pare.ckpt");
     CHECK(c.state.step == stop + 1);
+    c.options.quiet = true;
     const TrainReport report = Trainer(c, data()).run();
     CHECK_FALSE(report.interrupted);
     CHECK(state_of(c.graph) == state_of(whole));
@@ -211,6 +212,7 @@ TEST_CASE("a checkpoint that was moved goes on beside its new place") {
   fs::rename(folder / "m.pare.ckpt", folder / "other.ckpt");
   const InterruptScope scope;
   Checkpoint c = load_checkpoint(folder / "other.ckpt");
+  c.options.quiet = true;
   CHECK(Trainer(c, data()).run().epochs.size() == 3);
   CHECK(fs::exists(folder / "other"));
   CHECK(fs::exists(folder / "other.csv"));
