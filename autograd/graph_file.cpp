@@ -57,6 +57,23 @@ Tensor unpack_bits(const Tensor& bits, const Shape& shape) {
   return mask;
 }
 
+// The elements a mask keeps, in order; and back, with zeros elsewhere.
+template <class T>
+Tensor kept_elements(const Tensor& value, const Tensor& mask) {
+  std::vector<T> kept;
+  for (int64_t i = 0; i < value.elements(); ++i)
+    if (mask.data<uint8_t>()[i]) kept.push_back(value.data<T>()[i]);
+  return Tensor::from(kept, {int64_t(kept.size())});
+}
+template <class T>
+Tensor spread_elements(const Tensor& kept, const Tensor& mask) {
+  const Tensor value = Tensor::zeros(mask.shape(), kept.dtype());
+  const T* from = kept.data<T>();
+  for (int64_t i = 0; i < mask.elements(); ++i)
+    if (mask.data<uint8_t>()[i]) value.data<T>()[i] = *from++;
+  return value;
+}
+
 // --- writing ---
 
 Json to_json(const Ints& ints) {
@@ -89,10 +106,18 @@ Json write_param(ContainerWriter& writer, const Param& param, const std::string&
                  bool slots) {
   const ParamState& s = param.state();
   Json out = {{"decay", s.decay}};
-  writer.add(tensor_name, s.value);
+  const Tensor value = s.value.to(Device{}).plain();
   if (s.mask_kind != MaskKind::none) {
     out["mask"] = to_word(masks, s.mask_kind);
     writer.add(tensor_name + ":mask", pack_bits(s.mask));
+  }
+  if (s.mask_kind == MaskKind::frozen) {  // zeros are known: only the rest is stored
+    const Tensor mask = s.mask.to(Device{}).plain();
+    writer.add(tensor_name + ":kept", value.dtype() == DType::f64
+                                          ? kept_elements<double>(value, mask)
+                                          : kept_elements<float>(value, mask));
+  } else {
+    writer.add(tensor_name, value);
   }
   for (const auto& [slot, tensor] : s.slots)
     if (slots) {
@@ -109,6 +134,7 @@ Json write_param(ContainerWriter& writer, const Param& param, const std::string&
     for (const auto& [name, p] : own.params) {
       Json inner = write_param(writer, p, base + ":" + name, slots);
       inner["name"] = name;
+      inner["shape"] = to_json(Ints(p.value().shape().data(), p.value().rank()));
       entry["params"].push_back(std::move(inner));
     }
     out["transforms"].push_back(std::move(entry));
@@ -174,6 +200,19 @@ class Reader {
     out.symbolic = uint8_t(integer(j, "symbolic", 0, (1 << out.count) - 1));
     return out;
   }
+  // A shape without symbolic extents whose elements can be counted.
+  Shape shape(const Ints& ints, const std::string& name) const {
+    Shape out;
+    int64_t elements = 1;
+    for (int i = 0; i < ints.size(); ++i) {
+      need(ints[i] >= 0 && !(ints.symbolic >> i & 1) &&
+               !__builtin_mul_overflow(elements, ints[i], &elements) &&
+               elements <= int64_t(8 * file_.file_bytes()),
+           "the shape of '{}' does not fit a file of {} bytes", name, file_.file_bytes());
+      out.push_back(ints[i]);
+    }
+    return out;
+  }
   Attrs attrs(const Json& j) const {
     Attrs out;
     need(j.is_object() && j.size() <= size_t(Attrs::capacity), "a node with unreadable attributes");
@@ -194,9 +233,30 @@ class Reader {
          shape ? to_string(*shape) : std::string());
     return t;
   }
-  Param param(const Json& j, const std::string& name) const {
-    const Tensor value = file_.tensor(prefix_ + name);
-    need(is_float(value.dtype()), "the parameter '{}' is {}", name, value.dtype());
+  // The parameter stored under `name`; `shape` is what the graph says it has.
+  Param param(const Json& j, const std::string& name, const Shape& shape) const {
+    const bool has_mask = j.contains("mask");
+    const MaskKind kind = has_mask ? word(masks, j, "mask") : MaskKind::none;
+    Tensor mask, value;
+    if (has_mask) {
+      const Shape bits{(shape.elements() + 7) / 8};
+      mask = unpack_bits(tensor(name + ":mask", DType::u8, &bits), shape);
+    }
+    if (kind == MaskKind::frozen) {
+      const Tensor kept = file_.tensor(prefix_ + name + ":kept");
+      const auto* m = mask.data<uint8_t>();
+      const Shape expected{std::count(m, m + mask.elements(), uint8_t(1))};
+      need(is_float(kept.dtype()) && kept.shape() == expected,
+           "the parameter '{}' stores {} {}, its mask keeps {}", name, kept.dtype(), kept.shape(),
+           expected);
+      value = kept.dtype() == DType::f64 ? spread_elements<double>(kept, mask)
+                                         : spread_elements<float>(kept, mask);
+    } else {
+      value = file_.tensor(prefix_ + name);
+      need(is_float(value.dtype()) && value.shape() == shape,
+           "the parameter '{}' is {} {}, the graph says {}", name, value.dtype(), value.shape(),
+           shape);
+    }
     const Json& decay = field(j, "decay");
     need(decay.is_boolean(), "'decay' of '{}' is neither true nor false", name);
     Param p(value, decay.get<bool>());
@@ -207,11 +267,7 @@ class Reader {
         p.slot(slot_name) = tensor(name + ":slot:" + slot_name, value.dtype(), &value.shape());
       }
     if (j.contains("steps")) p.state().steps = integer(j, "steps", 0, INT64_MAX);
-    if (j.contains("mask")) {
-      const Shape bits{(value.elements() + 7) / 8};
-      p.set_mask(unpack_bits(tensor(name + ":mask", DType::u8, &bits), value.shape()),
-                 word(masks, j, "mask"));
-    }
+    if (has_mask) p.set_mask(mask, kind);
     if (j.contains("transforms"))
       for (const Json& t : list(j, "transforms", 8)) add_transform(p, t, name);
     return p;
@@ -232,7 +288,8 @@ class Reader {
     const std::string base = name + ":transform" + std::to_string(p.state().transforms.size());
     for (const Json& inner : list(j, "params", 8)) {
       const std::string inner_name = text(inner, "name");
-      own.emplace_back(inner_name, param(inner, base + ":" + inner_name));
+      own.emplace_back(inner_name, param(inner, base + ":" + inner_name,
+                                         shape(ints(field(inner, "shape"), "shape"), inner_name)));
     }
     p.state().transforms.push_back(make(own));
   }
@@ -252,7 +309,7 @@ GraphValue read_value(const Reader& r, const Json& j) {
            "the tensor '{}' is {} {}, the graph says otherwise", v.name, t.dtype(), t.shape());
   };
   if (v.kind == ValueKind::param) {
-    v.param = r.param(j, v.name);
+    v.param = r.param(j, v.name, r.shape(v.shape, v.name));
     expect_shape(v.param.value());
   }
   if (v.kind == ValueKind::constant) {
