@@ -1,0 +1,8 @@
+#include "datasets/cifar.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return pare::fuzz_reader(data, size, [](std::span<const uint8_t> bytes) {
+    pare::parse_cifar(bytes, "input", {.records = 1, .label_bytes = 1, .classes = 10});
+  });
+}

@@ -1,0 +1,8 @@
+#include "datasets/dataset.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return pare::fuzz_reader(data, size, [](std::span<const uint8_t> bytes) {
+    pare::Preprocessing::from_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  });
+}
