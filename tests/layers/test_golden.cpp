@@ -43,8 +43,8 @@ Tensor input() {
 void holds(Graph graph, const std::string& name) {
   const std::string path = golden + name;
   if (std::getenv("PARE_WRITE_GOLDEN")) save_graph(graph, path);
-  const auto fresh = std::filesystem::temp_directory_path() /
-                     ("golden" + std::to_string(::getpid()) + name);
+  const auto fresh =
+      std::filesystem::temp_directory_path() / ("golden" + std::to_string(::getpid()) + name);
   save_graph(graph, fresh.string());
   CHECK(read_file(fresh.string(), 1 << 20) == read_file(path, 1 << 20));
   std::filesystem::remove(fresh);

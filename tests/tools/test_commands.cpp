@@ -1,0 +1,188 @@
+// The commands as a user calls them: exit codes, one JSON object with the promised keys, files.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/file_io.h"
+#include "datasets/digits.h"
+#include "datasets/image.h"
+
+using namespace pare;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+bool have_tool() {
+  const char* tool = std::getenv("PARE_TOOL");
+  if (tool && *tool) return true;
+  MESSAGE("skipped: PARE_TOOL does not name the pare tool");
+  return false;
+}
+
+void write_idx(const fs::path& path, std::vector<uint8_t> header, const Tensor& bytes) {
+  const std::span<const uint8_t> parts[] = {header, {bytes.data<uint8_t>(), bytes.bytes()}};
+  write_file_atomically(path.string(), parts);
+}
+
+// A folder with a small MNIST of drawn digits, where the commands run.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("pare commands é " + std::to_string(::getpid()));
+  Folder() {
+    fs::create_directories(path / "mnist");
+    part("train", 1500, 0);
+    part("t10k", 300, 5000);
+  }
+  ~Folder() { fs::remove_all(path); }
+  void part(const std::string& name, int64_t n, int64_t first) const {
+    const Examples e = draw_digits(3, first, n);
+    const auto high = uint8_t(n >> 8), low = uint8_t(n & 255);
+    write_idx(path / "mnist" / (name + "-images-idx3-ubyte"),
+              {0, 0, 8, 3, 0, 0, high, low, 0, 0, 0, 28, 0, 0, 0, 28}, e.images);
+    write_idx(path / "mnist" / (name + "-labels-idx1-ubyte"), {0, 0, 8, 1, 0, 0, high, low},
+              e.labels.to(DType::u8));
+  }
+};
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+};
+
+// Runs `pare ARGS` in the folder; standard error is joined in when asked for.
+Outcome run(const Folder& folder, const std::string& args, bool errors = false) {
+  const std::string command = "cd '" + folder.path.string() + "' && PARE_DATA=. '" +
+                              std::getenv("PARE_TOOL") + "' " + args +
+                              (errors ? " 2>&1" : " 2>/dev/null");
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  Outcome o;
+  char buffer[4096];
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) o.out.append(buffer, n);
+  const int status = ::pclose(pipe);
+  o.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return o;
+}
+
+json result(const Folder& folder, const std::string& args,
+            std::initializer_list<const char*> keys) {
+  const Outcome o = run(folder, args + " --json");
+  CAPTURE(args);
+  CAPTURE(o.out);
+  REQUIRE(o.code == 0);
+  const json j = json::parse(o.out);
+  for (const char* key : keys) CHECK_MESSAGE(j.contains(key), key);
+  return j;
+}
+
+}  // namespace
+
+TEST_CASE("from training to integers by the command line alone") {
+  if (!have_tool()) return;
+  const Folder f;
+  const json trained = result(
+      f, "train mlp --data mnist --epochs 3 --out m.pare",
+      {"model", "data", "params", "epochs", "best_accuracy", "test_accuracy", "test_loss", "file"});
+  CHECK(trained["epochs"].size() == 3);
+  CHECK(trained["params"] == 266610);
+  const json evaluated = result(
+      f, "eval m.pare", {"examples", "accuracy", "loss", "seconds", "images_per_s", "file_bytes"});
+  CHECK(evaluated["accuracy"] == trained["test_accuracy"]);
+  CHECK(evaluated["examples"] == 300);
+
+  const json pruned =
+      result(f, "prune m.pare --sparsity 0.9 --epochs 1 --out p.pare",
+             {"method", "structure", "sparsity", "accuracy_before", "accuracy_pruned",
+              "accuracy_after", "macs_before", "macs_after", "file_bytes_before",
+              "file_bytes_after", "latency_before_ms", "latency_after_ms"});
+  CHECK(pruned["file_bytes_after"].get<double>() < 0.2 * pruned["file_bytes_before"].get<double>());
+  const json before = result(
+      f, "summary p.pare",
+      {"params", "nonzero", "macs", "effective_macs", "weight_bytes", "file_bytes", "layers"});
+  // From the file alone, an epoch of AdamW with decay leaves every zero in place.
+  result(f, "train p.pare --optim adamw --weight-decay 0.1 --lr 0.001 --epochs 1 --out p2.pare",
+         {});
+  const json after = result(f, "summary p2.pare", {});
+  CHECK(after["nonzero"] == before["nonzero"]);
+
+  const json quantized =
+      result(f, "quantize p2.pare --out q.pare",
+             {"method", "weight_bits", "activation_bits", "accuracy_before", "accuracy_fake_quant",
+              "accuracy_after", "top1_agreement", "file_bytes_before", "file_bytes_after",
+              "latency_before_ms", "latency_after_ms"});
+  CHECK(quantized["logits_equal"] == true);
+  CHECK(result(f, "eval q.pare", {})["accuracy"] == quantized["accuracy_after"]);
+  CHECK(result(f, "summary q.pare", {})["layers"][2]["bits"] == 8);
+
+  const json student = result(f, "distill mlp --teacher m.pare --epochs 1 --out d.pare",
+                              {"model", "test_accuracy", "teacher_accuracy", "file"});
+  CHECK(student["teacher_accuracy"] == trained["test_accuracy"]);
+  const json bench = result(f, "bench m.pare --batch 2",
+                            {"device", "threads", "results", "peak_memory_bytes", "file_bytes"});
+  for (const char* key : {"batch", "p50_ms", "p95_ms", "images_per_s"})
+    CHECK(bench["results"][0].contains(key));
+
+  const Examples one = draw_digits(3, 5000, 1);
+  write_png({28, 28, 1, one.images.to_vector<uint8_t>()}, (f.path / "ü 0.png").string());
+  const json predicted = result(f, "predict m.pare 'ü 0.png'", {"predictions"});
+  CHECK(predicted["predictions"][0]["class"].is_string());
+  CHECK(predicted["predictions"][0]["probability"].get<double>() > 0);
+}
+
+TEST_CASE("mistakes end with the promised code and a sentence that helps") {
+  if (!have_tool()) return;
+  const Folder f;
+  const struct {
+    const char* args;
+    int code;
+    const char* says;
+  } cases[] = {
+      {"trian", 1, "did you mean 'train'"},
+      {"train lenet6 --data mnist", 1, "lenet5"},
+      {"train mlp --data minst", 1, "mnist"},
+      {"train mlp --data mnist --optim adamx", 1, "adam"},
+      {"train mlp --data mnist --schedule cosin", 1, "cosine"},
+      {"train mlp --no-such-option", 1, "no-such-option"},
+      {"train mlp --data cifar10", 2, "data_batch_1.bin"},
+      {"train", 1, "--resume"},
+      {"train mlp --data mnist --epochs 1 --out no/such/folder/m.pare", 5, "No such file"},
+      {"train mlp --data mnist --device cuda", 4, "cuda"},
+      {"eval nothing.pare", 2, "no such file"},
+      {"eval mnist/t10k-labels-idx1-ubyte", 2, "not a model file"},
+      {"summary", 1, "model"},
+      {"predict nothing.pare x.png", 2, "no such file"},
+      {"prune nothing.pare --sparsity 2", 2, "no such file"},
+      {"distill mlp", 1, "--teacher"},
+      {"data show nothing", 1, "unknown data set"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.args);
+    const Outcome o = run(f, c.args, true);
+    CAPTURE(o.out);
+    CHECK(o.code == c.code);
+    CHECK(o.out.find(c.says) != std::string::npos);
+  }
+  // Damaged data: labels out of range, images cut short.
+  fs::resize_file(f.path / "mnist/train-images-idx3-ubyte", 5000);
+  CHECK(run(f, "train mlp --data mnist").code == 2);
+}
+
+TEST_CASE("help, version and doctor") {
+  if (!have_tool()) return;
+  const Folder f;
+  CHECK(run(f, "--version").out.starts_with("pare 0."));
+  for (const char* command : {"train", "eval", "summary", "predict", "prune", "quantize", "distill",
+                              "bench", "data", "doctor"}) {
+    const Outcome o = run(f, std::string(command) + " --help");
+    CHECK(o.code == 0);
+    CHECK(o.out.find("Example: pare ") != std::string::npos);
+  }
+  const json doctor =
+      result(f, "doctor", {"version", "devices", "cpu_features", "blas", "threads", "data"});
+  CHECK(doctor["devices"][0] == "cpu");
+}
