@@ -3,7 +3,8 @@
 // protocol is that of bench/peers/train_step.py: "ready", then "warm N", "run N", "quit".
 //
 // Example: printf 'warm 20\nrun 50\nquit\n' | build/bench/train_step --net mlp --batch 64
-#include <chrono>
+#include <time.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -49,13 +50,13 @@ struct Stepper {
   }
 };
 
-double now_ms() {
-  return std::chrono::duration<double, std::milli>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+double now_ms(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return double(t.tv_sec) * 1e3 + double(t.tv_nsec) * 1e-6;
 }
 
-int run(const std::string& name, int64_t batch) {
+int run(const std::string& name, int64_t batch, clockid_t clock) {
   const bool colour = name == "cifar-cnn" || name.starts_with("resnet");
   const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
   Stepper s(make_model(name, shape, 10, 1), shape, batch);
@@ -68,9 +69,9 @@ int run(const std::string& name, int64_t batch) {
       std::printf("%zu", pool_statistics().peak_bytes);
     } else if (std::cin >> count) {
       for (int i = 0; i < count; ++i, ++done) {
-        const double start = now_ms();
+        const double start = now_ms(clock);
         s.step(done);
-        if (command == "run") std::printf("%.5f ", now_ms() - start);
+        if (command == "run") std::printf("%.5f ", now_ms(clock) - start);
       }
       if (command == "warm") std::printf("ok");
     }
@@ -85,13 +86,16 @@ int run(const std::string& name, int64_t batch) {
 int main(int argc, char** argv) {
   std::string net = "mlp";
   int64_t batch = 64;
+  clockid_t clock = CLOCK_MONOTONIC;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--net")) net = argv[i + 1];
     if (!std::strcmp(argv[i], "--batch")) batch = std::atoll(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu"))
+      clock = CLOCK_PROCESS_CPUTIME_ID;
     if (!std::strcmp(argv[i], "--threads")) set_threads(std::atoi(argv[i + 1]));
   }
   try {
-    return run(net, batch);
+    return run(net, batch, clock);
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return int(e.code());
