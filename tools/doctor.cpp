@@ -1,4 +1,5 @@
 // pare doctor: what a bug report needs.
+#include "core/cpu/blas.h"
 #include "core/cpu/isa.h"
 #include "core/thread_pool.h"
 #include "tools/command.h"
@@ -42,16 +43,16 @@ struct DoctorCommand {
          {"devices", {"cpu"}},
          {"cpu_features", features},
          {"kernels", isa},
-         {"blas", "none: pare's own kernels"},
+         {"blas", cpu::blas_description()},
          {"threads", threads()},
          {"compiler", __VERSION__},
          {"data", data}},
         fmt::format(
             "pare {}, compiled by {}\ncpu: {}; kernels in use: {}{}\nthreads: {}\n"
-            "devices: cpu\ndata:{}",
+            "blas: {}\ndevices: cpu\ndata:{}",
             PARE_VERSION, __VERSION__, fmt::join(features, " "), isa,
             current_isa() == Isa::scalar ? " (slow: this CPU lacks AVX2, or PARE_ISA caps it)" : "",
-            threads(), found));
+            threads(), cpu::blas_description(), found));
   }
 };
 

@@ -2,11 +2,40 @@
 
 #include <algorithm>
 
+#include "core/cpu/blas.h"
 #include "core/cpu/matrix_tile.h"
 #include "core/cpu/scratch.h"
 #include "core/thread_pool.h"
 
 namespace pare::cpu {
+
+namespace {
+
+// Blocks of rows by BLAS; their number depends on the shape alone, so that the bits do not depend
+// on the threads. Bias and ReLU follow block by block, while it is in the cache.
+template <class T>
+bool gemm_by_blas(const GemmArgs<T>& g) {
+  constexpr int64_t worthwhile = 64 * 64 * 64;
+  if (g.m * g.n * g.k < worthwhile || !blas_in_use()) return false;
+  const int64_t blocks = std::clamp<int64_t>(g.m / 32, 1, 8), rows = (g.m + blocks - 1) / blocks;
+  parallel_for(blocks, [&](int64_t i) {
+    GemmArgs<T> part = g;
+    part.m = std::min(rows, g.m - i * rows);
+    if (part.m <= 0) return;
+    part.a = g.a + i * rows * (g.a_transposed ? 1 : g.lda);
+    part.c = g.c + i * rows * g.ldc;
+    blas_gemm(part);
+    for (int64_t r = 0; (g.bias || g.relu) && r < part.m; ++r)
+      for (int64_t j = 0; j < g.n; ++j) {
+        T& c = part.c[r * g.ldc + j];
+        if (g.bias) c += g.bias[j];
+        if (g.relu) c = c > T(0) ? c : T(0);
+      }
+  });
+  return true;
+}
+
+}  // namespace
 
 // A tile of work is one panel of B's columns by a block of rows: it packs its panel into the
 // thread's scratch (cheap: each packed element serves every row) and runs the register tile down
@@ -14,6 +43,7 @@ namespace pare::cpu {
 template <class T>
 void gemm(const GemmArgs<T>& g) {
   if (g.m <= 0 || g.n <= 0) return;
+  if (gemm_by_blas(g)) return;
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t width = kernels.panel_width, step = kernels.tile_rows;
   const int64_t panels = (g.n + width - 1) / width;
