@@ -210,7 +210,10 @@ void draw_digit(Draw& draw, int32_t digit, uint8_t* pixels) {
   const auto anywhere = [&] {
     return Point{draw.between(0, int32_t(side) * unit), draw.between(0, int32_t(side) * unit)};
   };
-  if (draw.one_in(3)) canvas.erase(anywhere(), draw.between(unit, 2 * unit));
+  if (draw.one_in(3)) {
+    const Point center = anywhere();  // drawn first: arguments have no order
+    canvas.erase(center, draw.between(unit, 2 * unit));
+  }
   for (int32_t strays = draw.between(0, 2); strays > 0; --strays) {
     const Point from = anywhere();
     const Point to{from.x + draw.around(6 * unit), from.y + draw.around(6 * unit)};
