@@ -86,7 +86,7 @@ class Pool {
   // Claims tiles one by one until none is left. A claim holds the job's number: where the exchange
   // succeeds, the job had not ended, so what was read before belongs to it.
   void take_tiles() {
-    const FlushDenormals flush;
+    [[maybe_unused]] const FlushDenormals flush;
     inside_pool = true;
     uint64_t claim = claim_.load(std::memory_order_acquire);
     for (;;) {
@@ -155,7 +155,7 @@ void set_threads(int n) {
 void detail::parallel_tiles(int64_t tiles, TileFn fn, void* context) {
   if (tiles <= 0) return;
   if (inside_pool || tiles == 1) {
-    const FlushDenormals flush;
+    [[maybe_unused]] const FlushDenormals flush;
     for (int64_t tile = 0; tile < tiles; ++tile) fn(context, tile);
     return;
   }
