@@ -8,7 +8,12 @@ namespace pare {
 
 Dense::Dense(int64_t in, int64_t out, bool relu)
     : weight(Tensor::zeros({out, in})), bias(Tensor::zeros({out}), false), relu_(relu) {}
-Tensor Dense::forward(const Tensor& x, Mode) { return dense(x, weight(), bias(), relu_); }
+// Parameters are taken one by one: arguments have no order, and a graph should number its values
+// alike whatever compiled it.
+Tensor Dense::forward(const Tensor& x, Mode) {
+  const Tensor w = weight(), b = bias();
+  return dense(x, w, b, relu_);
+}
 void Dense::visit(Visitor& visitor) {
   visitor("weight", weight);
   visitor("bias", bias);
@@ -20,7 +25,8 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, const Conv2dOptions& opt
   if (with_bias) bias = Param(Tensor::zeros({out}), false);
 }
 Tensor Conv2d::forward(const Tensor& x, Mode) {
-  return conv2d(x, weight(), bias.defined() ? bias() : Tensor(), options_);
+  const Tensor w = weight(), b = bias.defined() ? bias() : Tensor();
+  return conv2d(x, w, b, options_);
 }
 void Conv2d::visit(Visitor& visitor) {
   visitor("weight", weight);
@@ -34,8 +40,8 @@ BatchNorm2d::BatchNorm2d(int64_t channels, bool relu)
       running_variance(Tensor::full({channels}, 1)),
       relu_(relu) {}
 Tensor BatchNorm2d::run(const Tensor& x, Mode mode, const Tensor* residual) {
-  return batch_norm(x, gamma(), beta(), running_mean, running_variance, mode, {.relu = relu_},
-                    residual);
+  const Tensor g = gamma(), b = beta();
+  return batch_norm(x, g, b, running_mean, running_variance, mode, {.relu = relu_}, residual);
 }
 void BatchNorm2d::visit(Visitor& visitor) {
   visitor("gamma", gamma);
@@ -45,7 +51,8 @@ void BatchNorm2d::visit(Visitor& visitor) {
 }
 
 Tensor Residual::forward(const Tensor& x, Mode mode) {
-  const Tensor y = add((*body_)(x, mode), shortcut_ ? (*shortcut_)(x, mode) : x);
+  const Tensor z = (*body_)(x, mode), around = shortcut_ ? (*shortcut_)(x, mode) : x;
+  const Tensor y = add(z, around);
   return relu_ ? relu(y) : y;
 }
 void Residual::visit(Visitor& visitor) {
