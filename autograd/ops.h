@@ -56,8 +56,22 @@ Tensor concat(const std::vector<Tensor>& parts, int axis);
 // Up to four parts of the given sizes along an axis; the sizes sum to its extent.
 std::vector<Tensor> split(const Tensor& x, int axis, const Ints& sizes);
 
-// a + b, of one shape and type.
+// Elementwise on two tensors of one type; shapes broadcast as in NumPy.
 Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor div(const Tensor& a, const Tensor& b);
+
+// Over the named axes (negative ones count from the end), or over all when none is named; `keep`
+// leaves them with one element each. The gradient of max goes to the first largest element.
+Tensor sum(const Tensor& x, const Ints& axes = {}, bool keep = false);
+Tensor mean(const Tensor& x, const Ints& axes = {}, bool keep = false);
+Tensor max(const Tensor& x, const Ints& axes = {}, bool keep = false);
+// Over the last axis.
+Tensor softmax(const Tensor& x);
+Tensor log_softmax(const Tensor& x);
+// Axes in another order: axis i of the result is axis order[i] of x.
+Tensor transpose(const Tensor& x, const Ints& order);
 
 // Elementwise; any shape and format.
 Tensor neg(const Tensor& x);
@@ -75,5 +89,15 @@ Tensor silu(const Tensor& x);  // x sigmoid(x)
 Tensor clamp(const Tensor& x, double low, double high);
 Tensor add_scalar(const Tensor& x, double scalar);
 Tensor mul_scalar(const Tensor& x, double scalar);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator+(const Tensor& a, double b) { return add_scalar(a, b); }
+inline Tensor operator-(const Tensor& a, double b) { return add_scalar(a, -b); }
+inline Tensor operator*(const Tensor& a, double b) { return mul_scalar(a, b); }
+inline Tensor operator/(const Tensor& a, double b) { return mul_scalar(a, 1 / b); }
+inline Tensor operator-(const Tensor& a) { return neg(a); }
 
 }  // namespace pare

@@ -19,6 +19,7 @@ KernelList batch_norm_kernels();
 KernelList dropout_kernels();
 KernelList optimizer_kernels();
 KernelList box_kernels();
+KernelList broadcast_kernels();
 KernelList pooling_kernels();
 
 }  // namespace pare::cpu

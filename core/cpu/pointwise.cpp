@@ -59,15 +59,6 @@ void add_rows(std::vector<KernelRow>& rows, pointwise::List<F...>, std::index_se
   (rows.push_back({intern(std::string(F::name) + ".backward"), 1, backward<F, int(index)>}), ...);
 }
 
-Status add(const KernelArgs& args) {
-  const TensorArg &a = args.inputs[0], &b = args.inputs[1], &y = args.outputs[0];
-  return for_float(y.dtype, [&]<class T>(T) {
-    over_stretches(y.elements, [&](int64_t first, int64_t n) {
-      loops<T>().add(a.as<T>() + first, b.as<T>() + first, y.as<T>() + first, n);
-    });
-  });
-}
-
 Status accumulate(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   return for_float(x.dtype, [&]<class T>(T) {
@@ -100,7 +91,6 @@ Status masked_backward(const KernelArgs& args) {
 KernelList pointwise_kernels() {
   static const std::vector<KernelRow> rows = [] {
     std::vector<KernelRow> all{{"accumulate", 1, accumulate},
-                               {"add.forward", 1, add},
                                {"masked.forward", 1, masked_forward},
                                {"masked.backward", 1, masked_backward}};
     add_rows(all, pointwise::All{}, std::make_index_sequence<pointwise::All::count>{});

@@ -1,0 +1,116 @@
+// sum, mean, max over axes; softmax and log_softmax over the last axis; transpose.
+#include <algorithm>
+
+#include "autograd/ops.h"
+#include "autograd/ops/builtin.h"
+
+namespace pare {
+namespace {
+
+void need_float(const Call& c) {
+  check(is_float(c.x().dtype()), "{}: the input is {}, expected floating point", c.op->name,
+        c.x().dtype());
+}
+
+void infer_reduction(Call& c) {
+  need_float(c);
+  const Shape x = c.x().shape();
+  const Ints& axes = c.attrs->ints("axes");
+  const bool keep = c.attrs->integer("keep");
+  Shape y;
+  for (int i = 0; i < x.rank(); ++i) {
+    const bool reduced = std::count(axes.values, axes.values + axes.count, i) > 0;
+    if (!reduced)
+      y.push_back(x[i]);
+    else if (keep)
+      y.push_back(1);
+    check(!reduced || x[i] > 0, "{}: axis {} of {} is empty", c.op->name, i, x);
+  }
+  c.require(0, Format::plain);
+  c.output(y);
+}
+
+void infer_softmax(Call& c) {
+  need_float(c);
+  check(c.x().rank() >= 1 && c.x().size(c.x().rank() - 1) > 0,
+        "{}: the input {} has no last axis to run over", c.op->name, c.x().shape());
+  c.require(0, Format::plain);
+  c.output(c.x().shape());
+}
+
+void infer_transpose(Call& c) {
+  need_float(c);
+  const Tensor& x = c.x();
+  const Ints& order = c.attrs->ints("order");
+  check(order.size() == x.rank(), "transpose: {} axes named for the input {}", order.size(),
+        x.shape());
+  Shape y;
+  for (int i = 0; i < order.size(); ++i) {
+    check(order[i] >= 0 && order[i] < x.rank() &&
+              std::count(order.values, order.values + order.count, order[i]) == 1,
+          "transpose: axis {} named for the input {}", order[i], x.shape());
+    y.push_back(x.size(int(order[i])));
+  }
+  c.require(0, Format::plain);
+  c.output(y);
+}
+
+// Axes counted from 0, ascending, each once; none named: all.
+Attrs reduction(const Tensor& x, const Ints& axes, bool keep, const char* op) {
+  Ints list;
+  for (int i = 0; i < x.rank(); ++i) {
+    const bool named = std::any_of(axes.values, axes.values + axes.count,
+                                   [&](int64_t a) { return a == i || a == i - x.rank(); });
+    if (named || axes.size() == 0) list.values[list.count++] = i;
+  }
+  check(axes.size() == 0 || list.size() == axes.size(), "{}: axes named twice or not in {}", op,
+        x.shape());
+  return Attrs().set("axes", list).set("keep", keep);
+}
+
+}  // namespace
+
+const Op& sum_op() {
+  static const Op& op = register_op({.name = "sum", .infer = infer_reduction});
+  return op;
+}
+const Op& mean_op() {
+  static const Op& op = register_op({.name = "mean", .infer = infer_reduction});
+  return op;
+}
+const Op& max_op() {
+  static const Op& op =
+      register_op({.name = "max", .saves_inputs = 1, .saves_outputs = 1, .infer = infer_reduction});
+  return op;
+}
+const Op& softmax_op() {
+  static const Op& op =
+      register_op({.name = "softmax", .saves_outputs = 1, .infer = infer_softmax});
+  return op;
+}
+const Op& log_softmax_op() {
+  static const Op& op =
+      register_op({.name = "log_softmax", .saves_outputs = 1, .infer = infer_softmax});
+  return op;
+}
+const Op& transpose_op() {
+  static const Op& op = register_op({.name = "transpose", .infer = infer_transpose});
+  return op;
+}
+
+Tensor sum(const Tensor& x, const Ints& axes, bool keep) {
+  return apply(sum_op(), {&x}, reduction(x, axes, keep, "sum"));
+}
+Tensor mean(const Tensor& x, const Ints& axes, bool keep) {
+  return apply(mean_op(), {&x}, reduction(x, axes, keep, "mean"));
+}
+Tensor max(const Tensor& x, const Ints& axes, bool keep) {
+  return apply(max_op(), {&x}, reduction(x, axes, keep, "max"));
+}
+Tensor softmax(const Tensor& x) { return apply(softmax_op(), {&x}); }
+Tensor log_softmax(const Tensor& x) { return apply(log_softmax_op(), {&x}); }
+Tensor transpose(const Tensor& x, const Ints& order) {
+  return apply(transpose_op(), {&x}, Attrs().set("order", order));
+}
+
+}  // namespace pare
