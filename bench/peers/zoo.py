@@ -41,14 +41,14 @@ def torch_net(name):
             self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
             self.bn2 = nn.BatchNorm2d(outputs)
             self.stride = stride
-            self.extra = (outputs - inputs) // 2
+            self.extra = outputs - inputs
 
         def forward(self, x):
             y = F.relu(self.bn1(self.conv1(x)))
             y = self.bn2(self.conv2(y))
             if self.stride != 1 or self.extra:
                 x = x[:, :, :: self.stride, :: self.stride]
-                x = F.pad(x, (0, 0, 0, 0, self.extra, self.extra))
+                x = F.pad(x, (0, 0, 0, 0, 0, self.extra))
             return F.relu(x + y)
 
     class Pooled(nn.Module):
