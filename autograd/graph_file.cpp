@@ -94,6 +94,24 @@ Json to_json(const Attrs& attrs) {
   return out;
 }
 
+// A constant of bytes that are mostly zero (a pruned integer weight) as mask and kept elements,
+// where that is smaller; any other as it is. Returns which.
+bool write_sparse(ContainerWriter& writer, const Tensor& constant, const std::string& name) {
+  const Tensor t = constant.to(Device{}).plain();
+  if (t.dtype() == DType::i8) {
+    const Tensor mask = Tensor::empty(t.shape(), DType::u8);
+    for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
+    const Tensor kept = kept_elements<int8_t>(t, mask), bits = pack_bits(mask);
+    if (kept.bytes() + bits.bytes() < t.bytes()) {
+      writer.add(name + ":mask", bits);
+      writer.add(name + ":kept", kept);
+      return true;
+    }
+  }
+  writer.add(name, t);
+  return false;
+}
+
 struct ParamCollector : Visitor {
   std::vector<std::pair<std::string, Param>> params;
   void operator()(const std::string& name, Param& p) override { params.emplace_back(name, p); }
@@ -233,22 +251,34 @@ class Reader {
          shape ? to_string(*shape) : std::string());
     return t;
   }
+  Tensor stored_mask(const std::string& name, const Shape& shape) const {
+    const Shape bits{(shape.elements() + 7) / 8};
+    return unpack_bits(tensor(name + ":mask", DType::u8, &bits), shape);
+  }
+  // The elements stored under `name`, as many as the mask keeps.
+  Tensor kept_by(const Tensor& mask, const std::string& name) const {
+    const Tensor kept = file_.tensor(prefix_ + name + ":kept");
+    const auto* m = mask.data<uint8_t>();
+    const Shape expected{std::count(m, m + mask.elements(), uint8_t(1))};
+    need(kept.shape() == expected, "'{}' stores {} elements, its mask keeps {}", name, kept.shape(),
+         expected);
+    return kept;
+  }
+  Tensor sparse_bytes(const std::string& name, const Shape& shape) const {
+    const Tensor mask = stored_mask(name, shape), kept = kept_by(mask, name);
+    need(kept.dtype() == DType::i8, "the sparse constant '{}' is {}, expected i8", name,
+         kept.dtype());
+    return spread_elements<int8_t>(kept, mask);
+  }
   // The parameter stored under `name`; `shape` is what the graph says it has.
   Param param(const Json& j, const std::string& name, const Shape& shape) const {
     const bool has_mask = j.contains("mask");
     const MaskKind kind = has_mask ? word(masks, j, "mask") : MaskKind::none;
     Tensor mask, value;
-    if (has_mask) {
-      const Shape bits{(shape.elements() + 7) / 8};
-      mask = unpack_bits(tensor(name + ":mask", DType::u8, &bits), shape);
-    }
+    if (has_mask) mask = stored_mask(name, shape);
     if (kind == MaskKind::frozen) {
-      const Tensor kept = file_.tensor(prefix_ + name + ":kept");
-      const auto* m = mask.data<uint8_t>();
-      const Shape expected{std::count(m, m + mask.elements(), uint8_t(1))};
-      need(is_float(kept.dtype()) && kept.shape() == expected,
-           "the parameter '{}' stores {} {}, its mask keeps {}", name, kept.dtype(), kept.shape(),
-           expected);
+      const Tensor kept = kept_by(mask, name);
+      need(is_float(kept.dtype()), "the parameter '{}' is {}", name, kept.dtype());
       value = kept.dtype() == DType::f64 ? spread_elements<double>(kept, mask)
                                          : spread_elements<float>(kept, mask);
     } else {
@@ -313,7 +343,8 @@ GraphValue read_value(const Reader& r, const Json& j) {
     expect_shape(v.param.value());
   }
   if (v.kind == ValueKind::constant) {
-    v.constant = r.tensor(v.name, v.dtype, nullptr);
+    v.constant = j.contains("sparse") ? r.sparse_bytes(v.name, r.shape(v.shape, v.name))
+                                      : r.tensor(v.name, v.dtype, nullptr);
     expect_shape(v.constant);
   }
   return v;
@@ -356,7 +387,8 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
     Json entry = Json::object();
     if (v.kind == ValueKind::param)
       entry = write_param(writer, v.param, options.prefix + v.name, options.slots);
-    if (v.kind == ValueKind::constant) writer.add(options.prefix + v.name, v.constant);
+    if (v.kind == ValueKind::constant && write_sparse(writer, v.constant, options.prefix + v.name))
+      entry["sparse"] = true;
     entry["name"] = v.name;
     entry["kind"] = to_word(kinds, v.kind);
     entry["dtype"] = to_word(dtypes, v.dtype);
