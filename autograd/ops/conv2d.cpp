@@ -41,6 +41,7 @@ const Op definition{
             y.push_back(room / stride + 1);
           }
           c.require(0, Format::nhwc);
+          c.require(1, Format::plain);
           c.output(y, x.dtype(), Format::nhwc);
         },
     .coupling = Coupling::producer,

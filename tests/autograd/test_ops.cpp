@@ -4,7 +4,6 @@
 #include "autograd/graph.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "core/pointwise.h"
 #include "core/random.h"
 
 using namespace pare;
@@ -21,42 +20,6 @@ Tensor noise(const Shape& shape, uint64_t key, double low = -1, double high = 1)
 using Inputs = std::vector<Tensor>;
 
 }  // namespace
-
-TEST_CASE("pointwise gradients agree with central differences") {
-  for (const Op* op : registered_ops()) {
-    bool pointwise = false;
-    pointwise::All::for_each(
-        [&](auto f) { pointwise = pointwise || std::string_view(f.name) == op->name; });
-    if (!pointwise) continue;
-    const std::string name = op->name;
-    CAPTURE(name);
-    Attrs attrs;
-    attrs.set("slope", 0.1).set("low", -0.71).set("high", 0.63).set("scalar", 1.7);
-    const bool positive =
-        std::string_view(op->name) == "log" || std::string_view(op->name) == "sqrt";
-    CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return apply(*op, {&in[0]}, attrs); },
-                            {noise({3, 17}, 11, positive ? 0.2 : -1.5, 1.5)}));
-  }
-}
-
-TEST_CASE("gradients of dense, conv2d, pooling and cross entropy") {
-  for (const bool relu : {false, true})
-    CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return dense(in[0], in[1], in[2], relu); },
-                            {noise({5, 7}, 1), noise({3, 7}, 2), noise({3}, 3)}));
-  for (const Conv2dOptions& o :
-       {Conv2dOptions{}, Conv2dOptions{.stride = 2, .padding = 1}, Conv2dOptions{.relu = true},
-        Conv2dOptions{.padding = 2, .dilation = 2, .groups = 2}})
-    CHECK_NOTHROW(
-        gradcheck([&](const Inputs& in) { return conv2d(in[0], in[1], in[2], o); },
-                  {noise({3, 4, 7, 6}, 4), noise({6, 4 / o.groups, 3, 3}, 5), noise({6}, 6)}));
-  CHECK_NOTHROW(
-      gradcheck([](const Inputs& in) { return max_pool2d(in[0], 2); }, {noise({2, 3, 6, 5}, 7)}));
-  CHECK_NOTHROW(gradcheck([](const Inputs& in) { return max_pool2d(in[0], 3, 2); },
-                          {noise({2, 3, 7, 7}, 8)}));
-  const Tensor labels = Tensor::from(std::vector<int32_t>{3, 0, 4, 1}, {4});
-  CHECK_NOTHROW(gradcheck([&](const Inputs& in) { return softmax_cross_entropy(in[0], labels); },
-                          {noise({4, 5}, 9, -3, 3)}));
-}
 
 TEST_CASE("gradcheck finds planted mistakes") {
   static Op wrong{.name = "wrong_square",
