@@ -1,6 +1,7 @@
 // Takes training steps of pare on command, so that train_speed.py can interleave them with the
 // peers'. One step: forward, cross entropy, backward, SGD with momentum; inputs lie in memory. The
-// protocol is that of bench/peers/train_step.py: "ready", then "warm N", "run N", "quit".
+// protocol is that of bench/peers/train_step.py: "ready", then "warm N", "run N",
+// "memory", "quit".
 //
 // Example: printf 'warm 20\nrun 50\nquit\n' | build/bench/train_step --net mlp --batch 64
 #include <time.h>
@@ -8,13 +9,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <string>
 
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "core/random.h"
-#include "core/storage.h"
 #include "core/thread_pool.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
@@ -56,7 +57,17 @@ double now_ms(clockid_t clock) {
   return double(t.tv_sec) * 1e3 + double(t.tv_nsec) * 1e-6;
 }
 
+// Bytes of VmRSS or VmHWM.
+size_t resident(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(field + ":"))
+      return std::strtoull(line.c_str() + field.size() + 1, nullptr, 10) * 1024;
+  return 0;
+}
+
 int run(const std::string& name, int64_t batch, clockid_t clock) {
+  const size_t started = resident("VmRSS");
   const bool colour = name == "cifar-cnn" || name.starts_with("resnet");
   const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
   Stepper s(make_model(name, shape, 10, 1), shape, batch);
@@ -66,7 +77,7 @@ int run(const std::string& name, int64_t batch, clockid_t clock) {
   int count = 0, done = 0;
   while (std::cin >> command && command != "quit") {
     if (command == "memory") {
-      std::printf("%zu", pool_statistics().peak_bytes);
+      std::printf("%zu", resident("VmHWM") - started);
     } else if (std::cin >> count) {
       for (int i = 0; i < count; ++i, ++done) {
         const double start = now_ms(clock);

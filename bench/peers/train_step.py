@@ -4,6 +4,7 @@ One step: forward, cross entropy, backward, SGD with momentum. Inputs lie in mem
 network takes. Protocol: prints "ready" when built; then reads lines:
   warm N   runs N steps untimed and answers "ok"
   run N    runs N steps and answers with N times in milliseconds on one line
+  memory   answers with the bytes by which the process's resident memory peaked above its start
   quit     ends
 
 Example: printf 'warm 20\nrun 50\nquit\n' | python bench/peers/train_step.py --net mlp --batch 64
@@ -20,11 +21,21 @@ import zoo  # noqa: E402
 
 BATCHES = 4
 LR, MOMENTUM = 1e-3, 0.9
+started = [0]  # resident bytes once the library is loaded
+
+
+def resident(field):
+    """Bytes of VmRSS or VmHWM."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}")
 
 
 def torch_stepper(net_name, batch, compiled, layout, threads):
     import torch
 
+    started[0] = resident("VmRSS")
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     spec = zoo.SPECS[net_name]
@@ -57,6 +68,7 @@ def jax_stepper(net_name, batch, threads):
     os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:threads]))
     import jax
 
+    started[0] = resident("VmRSS")
     keys = jax.random.split(jax.random.PRNGKey(7), BATCHES)
     xs = [jax.random.normal(k, (batch, 784)) for k in keys]
     ys = [jax.random.randint(k, (batch,), 0, 10) for k in keys]
@@ -93,6 +105,9 @@ def main():
         words = line.split()
         if not words or words[0] == "quit":
             break
+        if words[0] == "memory":
+            print(resident("VmHWM") - started[0], flush=True)
+            continue
         count = int(words[1])
         times = []
         for i in range(done, done + count):
