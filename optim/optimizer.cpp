@@ -51,6 +51,15 @@ void Optimizer::set_clip(double norm) {
   clip_ = norm;
 }
 
+void Optimizer::make_state(std::initializer_list<const char*> slots) {
+  for (auto& [name, param] : params_) {
+    ParamState& s = param.state();
+    if (!s.grad.defined())
+      s.grad = Tensor::empty(s.value.shape(), s.value.dtype(), s.value.format(), s.value.device());
+    for (const char* slot : slots) param.slot(slot);
+  }
+}
+
 void Optimizer::check_finite() const {
   static const Kernel all_finite("all_finite");
   for (const auto& [name, p] : params_)
@@ -85,6 +94,10 @@ Sgd::Sgd(NamedParams params, const SgdOptions& options)
   check(options.momentum >= 0 && options.momentum < 1 && options.weight_decay >= 0,
         "sgd: momentum {}, weight decay {}; expected momentum in [0, 1) and decay of at least 0",
         options.momentum, options.weight_decay);
+  if (options.momentum > 0)
+    make_state({"momentum"});
+  else
+    make_state({});
 }
 
 void Sgd::update(Param& param, double scale) {
@@ -108,6 +121,7 @@ Adam::Adam(NamedParams params, const AdamOptions& options)
         "adam: betas {} and {}, epsilon {}, weight decay {}; expected betas in [0, 1), epsilon "
         "above 0, decay of at least 0",
         options.beta1, options.beta2, options.epsilon, options.weight_decay);
+  make_state({"m", "v"});
 }
 
 void Adam::update(Param& param, double scale) {

@@ -32,6 +32,9 @@ class Optimizer {
  protected:
   // Updates one parameter from scale * gradient; its state's count of steps has this one already.
   virtual void update(Param& param, double scale) = 0;
+  // For constructors: gradients and slots made now never take memory that the first step has just
+  // freed and the second wants again.
+  void make_state(std::initializer_list<const char*> slots);
 
  private:
   void check_finite() const;
