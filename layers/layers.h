@@ -133,6 +133,11 @@ class Sequential : public Module {
     children_.emplace_back(name, std::make_unique<M>(std::forward<Args>(args)...));
     return *this;
   }
+  // The same with a module made elsewhere.
+  Sequential& add(const std::string& name, std::unique_ptr<Module> child) {
+    children_.emplace_back(name, std::move(child));
+    return *this;
+  }
   Tensor forward(const Tensor& x, Mode mode) override;
   void visit(Visitor& visitor) override;
 
