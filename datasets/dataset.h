@@ -69,9 +69,9 @@ struct DatasetInfo {
   std::string where;  // its folder when its files are there, "generated", or "" when not found
 };
 
-// A data set by name: digits, mnist, fashion-mnist, cifar10, cifar100. An unknown name throws
-// Error{usage} with close names; missing files throw Error{bad_input} that lists them and where
-// they were looked for; damaged files throw Error{bad_input}.
+// A data set by name: digits, mnist, fashion-mnist, cifar10, cifar100, or npz:FILE (npz.h). An
+// unknown name throws Error{usage} with close names; missing files throw Error{bad_input} that
+// lists them and where they were looked for; damaged files throw Error{bad_input}.
 Dataset load_dataset(const std::string& name, const DatasetOptions& options = {});
 std::vector<DatasetInfo> list_datasets(const DatasetOptions& options = {});
 

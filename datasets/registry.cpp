@@ -9,6 +9,7 @@
 #include "datasets/digits.h"
 #include "datasets/gzip.h"
 #include "datasets/idx.h"
+#include "datasets/npz.h"
 
 namespace pare {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 using Paths = std::vector<std::string>;
 
 constexpr const char* generated = "digits";  // needs no files
+constexpr std::string_view npz_prefix = "npz:";
 
 struct Entry {
   std::string_view name, description, folder;
@@ -160,6 +162,7 @@ const std::vector<Entry>& entries() {
 
 Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
   if (name == generated) return make_digits();
+  if (name.starts_with(npz_prefix)) return read_npz(name.substr(npz_prefix.size()));
   std::vector<std::string_view> names{generated};
   for (const Entry& entry : entries()) {
     names.push_back(entry.name);
@@ -183,7 +186,7 @@ Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
          name, wanted, looked.empty() ? "no folder (PARE_DATA and HOME are not set)" : looked,
          entry.folder);
   }
-  fail(ErrorCode::usage, "unknown data set '{}'{}", name,
+  fail(ErrorCode::usage, "unknown data set '{}'{} (or npz:FILE)", name,
        suggest(name, names.data(), names.size()));
 }
 
