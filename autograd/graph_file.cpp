@@ -357,6 +357,9 @@ GraphNode read_node(const Reader& r, const Json& j, size_t values, size_t buffer
   if (!node.op) {
     std::vector<std::string_view> known;
     for (const Op* o : registered_ops()) known.push_back(o->name);
+    const std::string plugin = j.contains("plugin") ? r.text(j, "plugin") : std::string();
+    r.need(plugin.empty(), "uses the op '{}' of the plug-in {}; load it (pare: --plugin PATH/{})",
+           op, plugin, plugin);
     r.need(false, "uses the op '{}', which is not known here{}; it may need a plug-in", op,
            suggest(op, known.data(), known.size()));
   }
@@ -395,7 +398,7 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
     entry["shape"] = to_json(v.shape);
     values.push_back(std::move(entry));
   }
-  for (const GraphNode& n : graph.nodes)
+  for (const GraphNode& n : graph.nodes) {
     nodes.push_back({{"op", n.op->name},
                      {"version", n.op->version},
                      {"name", n.name},
@@ -403,6 +406,8 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
                      {"outputs", n.outputs},
                      {"buffers", n.buffers},
                      {"attrs", to_json(n.attrs)}});
+    if (*n.op->plugin) nodes.back()["plugin"] = n.op->plugin;
+  }
   for (const GraphBuffer& b : graph.buffers) {
     buffers.push_back(b.name);
     writer.add(options.prefix + b.name, b.buffer.value());

@@ -6,6 +6,7 @@
 
 #include "autograd/ops/builtin.h"
 #include "autograd/param.h"
+#include "autograd/plugin.h"
 #include "core/random.h"
 #include "core/tensor_arg.h"
 
@@ -58,6 +59,7 @@ const Op& register_op(const Op& op) {
   Op& kept = r.ops.back();
   kept.name = intern(op.name);
   kept.id = int(r.ops.size()) - 1;
+  kept.plugin = registering_plugin();
   kept.forward_kernel = new Kernel(std::string(op.name) + ".forward");
   kept.backward_kernel = new Kernel(std::string(op.name) + ".backward");
   r.by_name.emplace(op.name, &kept);

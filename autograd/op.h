@@ -103,6 +103,7 @@ struct Op {
 
   // Filled by register_op.
   int id = -1;
+  const char* plugin = "";  // file name of the plug-in it came from; "": none
   const Kernel* forward_kernel = nullptr;
   const Kernel* backward_kernel = nullptr;
 };

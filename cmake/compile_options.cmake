@@ -2,7 +2,8 @@
 # code says fma, so that the same source gives the same bits on every instruction set and compiler.
 function(pare_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off -fno-math-errno)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -ffp-contract=off -fno-math-errno
+    -fno-semantic-interposition)  # calls within the library stay direct, though plug-ins see its symbols
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     target_compile_options(${target} PRIVATE -Wno-restrict)  # false alarms on std::string, GCC PR 105651
   endif()

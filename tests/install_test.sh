@@ -11,4 +11,12 @@ cmake -S "$source/examples/own_op" -B "$work/build" -DCMAKE_BUILD_TYPE=Release \
 cmake --build "$work/build" >/dev/null
 cd "$work"
 build/own_op
-"moved prefix/bin/pare" --version
+pare="moved prefix/bin/pare"
+"$pare" --version
+# A file with the op of a plug-in names it, and works with it.
+"$pare" prune own_op.pare --sparsity 0.6 --epochs 0 --out pruned.pare --plugin build/libsoftsign.so
+if "$pare" eval pruned.pare 2>error.txt; then echo "evaluated without its op" >&2; exit 1; fi
+grep -q "'softsign' of the plug-in libsoftsign.so" error.txt
+"$pare" eval pruned.pare --plugin build/libsoftsign.so --json | grep -q '"accuracy"'
+if "$pare" eval pruned.pare --plugin own_op.pare 2>error.txt; then exit 1; fi
+grep -q "cannot be loaded" error.txt

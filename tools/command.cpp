@@ -5,6 +5,7 @@
 #include <array>
 
 #include "autograd/graph_file.h"
+#include "autograd/plugin.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
 
@@ -18,6 +19,7 @@ void CommonOptions::apply() const {
         "--device '{}' is unknown{}", device, suggest(device, known, std::size(known)));
   check(device == "auto" || device == "cpu", ErrorCode::device,
         "--device {}: this build has no such device; use --device cpu", device);
+  for (const std::string& path : plugins) load_plugin(path);
 }
 
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
@@ -32,6 +34,7 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_batch)
     command.add_option("--batch", o.batch, "examples at a time")->check(CLI::PositiveNumber);
   command.add_option("--device", o.device, "auto, cpu, cuda or cuda-emulated");
+  command.add_option("--plugin", o.plugins, "shared library that registers further ops");
   command.add_option("--threads", o.threads, "threads that compute; 0: all cores");
   command.add_flag("--json", o.json, "print one JSON object on standard output");
   command.add_flag("--quiet", o.quiet, "no progress, no notes");

@@ -20,12 +20,13 @@ using Json = nlohmann::ordered_json;
 
 struct CommonOptions {
   std::string data, data_dir, device = "auto", out;
+  std::vector<std::string> plugins;
   int threads = 0;
   uint64_t seed = 1;
   int64_t batch = 0;  // 0: the command's own
   bool json = false, quiet = false;
 
-  void apply() const;  // threads and device
+  void apply() const;  // threads, device and plug-ins
 };
 
 enum CommonFlags : unsigned { with_data = 1, with_out = 2, with_seed = 4, with_batch = 8 };

@@ -1,4 +1,5 @@
 // The pare command line. Exit codes are those of ErrorCode; see docs/command-line.md.
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -46,6 +47,8 @@ int main(int argc, char** argv) {
   tool::add_doctor(app);
   if (const std::string text = unknown_command(app, argc, argv); !text.empty())
     return report(ErrorCode::usage, text.c_str());
+  // A file that grows beyond a limit is then an error of the write, told like a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     app.parse(argc, argv);
     return 0;

@@ -124,9 +124,15 @@ void add_train(CLI::App& app) {
   auto o = std::make_shared<TrainCommand>();
   command->add_option("model", o->model,
                       "mlp, lenet5, lenet5-classic, cifar-cnn, resnet20, ... or a file");
-  command->add_option("--resume", o->resume, "checkpoint (OUT.ckpt) of an interrupted run");
+  auto* resume =
+      command->add_option("--resume", o->resume, "checkpoint (OUT.ckpt) of an interrupted run");
   add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  const size_t common = command->get_options().size();
   add_training(*command, o->flags);
+  // A resumed run is the run it was: its options stand in the checkpoint.
+  const auto options = command->get_options();
+  for (size_t i = common; i < options.size(); ++i) resume->excludes(options[i]);
+  for (const char* name : {"--seed", "--batch"}) resume->excludes(name);
   command->callback([o] { o->run(); });
 }
 

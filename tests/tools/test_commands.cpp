@@ -1,86 +1,9 @@
 // The commands as a user calls them: exit codes, one JSON object with the promised keys, files.
-#include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <nlohmann/json.hpp>
-#include <string>
-
-#include "core/file_io.h"
-#include "datasets/digits.h"
 #include "datasets/image.h"
+#include "tests/tools/tool.h"
 
 using namespace pare;
-namespace fs = std::filesystem;
-using nlohmann::json;
-
-namespace {
-
-bool have_tool() {
-  const char* tool = std::getenv("PARE_TOOL");
-  if (tool && *tool) return true;
-  MESSAGE("skipped: PARE_TOOL does not name the pare tool");
-  return false;
-}
-
-void write_idx(const fs::path& path, std::vector<uint8_t> header, const Tensor& bytes) {
-  const std::span<const uint8_t> parts[] = {header, {bytes.data<uint8_t>(), bytes.bytes()}};
-  write_file_atomically(path.string(), parts);
-}
-
-// A folder with a small MNIST of drawn digits, where the commands run.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("pare commands é " + std::to_string(::getpid()));
-  Folder() {
-    fs::create_directories(path / "mnist");
-    part("train", 1500, 0);
-    part("t10k", 300, 5000);
-  }
-  ~Folder() { fs::remove_all(path); }
-  void part(const std::string& name, int64_t n, int64_t first) const {
-    const Examples e = draw_digits(3, first, n);
-    const auto high = uint8_t(n >> 8), low = uint8_t(n & 255);
-    write_idx(path / "mnist" / (name + "-images-idx3-ubyte"),
-              {0, 0, 8, 3, 0, 0, high, low, 0, 0, 0, 28, 0, 0, 0, 28}, e.images);
-    write_idx(path / "mnist" / (name + "-labels-idx1-ubyte"), {0, 0, 8, 1, 0, 0, high, low},
-              e.labels.to(DType::u8));
-  }
-};
-
-struct Outcome {
-  int code = 0;
-  std::string out;
-};
-
-// Runs `pare ARGS` in the folder; standard error is joined in when asked for.
-Outcome run(const Folder& folder, const std::string& args, bool errors = false) {
-  const std::string command = "cd '" + folder.path.string() + "' && PARE_DATA=. '" +
-                              std::getenv("PARE_TOOL") + "' " + args +
-                              (errors ? " 2>&1" : " 2>/dev/null");
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  Outcome o;
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) o.out.append(buffer, n);
-  const int status = ::pclose(pipe);
-  o.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return o;
-}
-
-json result(const Folder& folder, const std::string& args,
-            std::initializer_list<const char*> keys) {
-  const Outcome o = run(folder, args + " --json");
-  CAPTURE(args);
-  CAPTURE(o.out);
-  REQUIRE(o.code == 0);
-  const json j = json::parse(o.out);
-  for (const char* key : keys) CHECK_MESSAGE(j.contains(key), key);
-  return j;
-}
-
-}  // namespace
+using namespace pare::testing;
 
 TEST_CASE("from training to integers by the command line alone") {
   if (!have_tool()) return;
@@ -150,6 +73,7 @@ TEST_CASE("mistakes end with the promised code and a sentence that helps") {
       {"train mlp --no-such-option", 1, "no-such-option"},
       {"train mlp --data cifar10", 2, "data_batch_1.bin"},
       {"train", 1, "--resume"},
+      {"train --resume m.pare.ckpt --epochs 9", 1, "excludes"},
       {"train mlp --data mnist --epochs 1 --out no/such/folder/m.pare", 5, "No such file"},
       {"train mlp --data mnist --device cuda", 4, "cuda"},
       {"eval nothing.pare", 2, "no such file"},
