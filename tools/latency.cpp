@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "compress/plan/plan.h"
 #include "core/random.h"
 
 namespace pare::tool {
@@ -16,17 +17,18 @@ Tensor random_images(Graph& graph, int64_t batch) {
   const Tensor x = Tensor::empty(graph.input_shape(batch));
   Rng rng(1);
   for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  return x.to(device_of(graph));
+  return x;
 }
 
 class Stopwatch {
  public:
-  Stopwatch(Graph& graph, int64_t batch) : graph_(graph), x_(random_images(graph, batch)) {
-    for (int i = 0; i < 3; ++i) graph_(x_, Mode::eval);
+  Stopwatch(Graph& graph, int64_t batch)
+      : plan_(compile(graph, {.batch = batch})), x_(random_images(graph, batch)) {
+    for (int i = 0; i < 3; ++i) plan_.run(x_, y_);
   }
   void once() {
     const double start = now();
-    graph_(x_, Mode::eval);
+    plan_.run(x_, y_);
     times_.push_back(now() - start);
   }
   Latency result() {
@@ -37,8 +39,8 @@ class Stopwatch {
   }
 
  private:
-  Graph& graph_;
-  Tensor x_;
+  Plan plan_;
+  Tensor x_, y_;
   std::vector<double> times_;
 };
 

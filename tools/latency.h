@@ -12,7 +12,8 @@ struct Latency {
   double p50_ms = 0, p95_ms = 0, images_per_s = 0;
 };
 
-// Runs `graph` in evaluation on random images again and again for about `seconds` per batch size.
+// Runs the compiled plan of `graph` on random images on the CPU, again and again for about
+// `seconds` per batch size.
 Latency measure_latency(Graph& graph, int64_t batch, double seconds = 0.5);
 // Two networks in turn, so that both see the same machine.
 std::pair<Latency, Latency> compare_latency(Graph& a, Graph& b, int64_t batch,

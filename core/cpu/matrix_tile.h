@@ -2,7 +2,7 @@
 // tile.
 //
 //   C[r][0:columns] = bias + (load_c ? C : 0) + sum over segments s, k < run of
-//                     A(r, offsets[s] + k) * B[s * run + k][0:columns]
+//                     A(r, offsets[s] + k) * B[s * run + k][0:columns]  (+ residual)
 //
 // with A(r, k) = a_rows[r][k] (rows by pointer: images, row-major matrices) or a[r + k * a_step]
 // (transposed: rows adjacent, k strided). B is a packed panel of panel_width columns, zero-padded.
@@ -30,6 +30,7 @@ struct TileArgs {
   int columns = 0;  // <= panel_width
   bool load_c = false;
   const T* bias = nullptr;
+  const T* residual = nullptr;  // added after the bias; lies as C does
   bool relu = false;
 };
 

@@ -57,6 +57,10 @@ void tile_fixed(const TileArgs<T>& t) {
       V y = acc[r][j];
       if (t.load_c) y = y + (whole ? V::load(c) : V::load(c, left));
       if (t.bias) y = y + bias;
+      if (t.residual) {
+        const T* in = t.residual + r * t.c_stride + j * V::width;
+        y = y + (whole ? V::load(in) : V::load(in, left));
+      }
       if (t.relu) y = max0(y);
       if (whole)
         y.store(c);

@@ -9,6 +9,7 @@
 #include "autograd/graph.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "compress/plan/plan.h"
 #include "core/random.h"
 #include "core/storage.h"
 #include "layers/zoo.h"
@@ -76,4 +77,29 @@ TEST_CASE("a training step allocates nothing after the first of its batch shape"
       CHECK(news - before == 0);
       CHECK(pool_statistics().system_allocations == asked);
     }
+}
+
+TEST_CASE("a plan allocates nothing after the first run of a batch size") {
+  for (const char* name : {"mlp", "lenet5", "lenet5-classic", "cifar-cnn", "resnet20"}) {
+    CAPTURE(name);
+    const bool colour = std::string(name) == "cifar-cnn" || std::string(name) == "resnet20";
+    const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
+    const std::unique_ptr<Module> net = make_model(name, shape, 10, 1);
+    const Tensor x = Tensor::zeros({1, shape.channels, shape.height, shape.width});
+    const Plan plan = compile(capture(*net, x));
+    const Tensor many = Tensor::zeros({32, shape.channels, shape.height, shape.width});
+    Tensor y, z;
+    for (int i = 0; i < 20; ++i) {
+      plan.run(x, y);
+      plan.run(many, z);
+    }
+    const int64_t before = news;
+    const size_t asked = pool_statistics().system_allocations;
+    for (int i = 0; i < 5; ++i) {
+      plan.run(x, y);
+      plan.run(many, z);
+    }
+    CHECK(news - before == 0);
+    CHECK(pool_statistics().system_allocations == asked);
+  }
 }

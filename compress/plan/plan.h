@@ -1,0 +1,55 @@
+// Compiled inference: a graph turned into a list of kernels over one arena.
+//
+// compile() folds batch norms, fuses activations and residual adds, folds what depends on
+// constants alone, packs every weight once and places every value in an arena by its lifetime.
+// run() is re-entrant and allocates nothing once each arena it needs exists. Every output element
+// is summed in one fixed order, so its bits depend neither on threads nor on how images are split
+// into batches (the graph's own ops, where a plan falls back to them, keep their own rules).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "autograd/graph.h"
+
+namespace pare {
+
+struct PlanOptions {
+  // Layers with many zeros may take a sparse kernel, where a measurement at compile time says that
+  // it is faster; off, every layer runs dense: the fixed yardstick for ratios.
+  bool sparse = true;
+  // Images at a time that those measurements are made for.
+  int64_t batch = 32;
+};
+
+class Plan {
+ public:
+  Plan(Plan&&) noexcept;
+  Plan& operator=(Plan&&) noexcept;
+  ~Plan();
+
+  // The first output for a batch of images, x f32 in the graph's input shape, on the CPU. `out` is
+  // written in place where it has the output's shape and nobody shares it, else replaced.
+  void run(const Tensor& x, Tensor& out) const;
+  Tensor operator()(const Tensor& x) const;
+
+  // One line per kernel: node, kernel, why it was chosen where there was a choice.
+  std::string describe() const;
+  int64_t arena_bytes() const;  // of one image
+  int64_t packed_bytes() const;
+  // Nodes that run as the graph's own op, for want of a kernel.
+  std::vector<std::string> fallbacks() const;
+
+  struct State;  // compress/plan/state.h
+
+ private:
+  friend Plan compile(const Graph& graph, const PlanOptions& options);
+  explicit Plan(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The graph is copied: later changes of its parameters do not reach the plan. Kernels are those of
+// the instruction set in use now. Throws Error{bad_input} for a graph that cannot run.
+Plan compile(const Graph& graph, const PlanOptions& options = {});
+
+}  // namespace pare

@@ -1,0 +1,5 @@
+#include "compress/plan/row_product.inl"
+
+namespace pare::plan {
+void row_product_avx512(const RowArgs& r) { row_by_panels(r); }
+}  // namespace pare::plan

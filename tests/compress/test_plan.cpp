@@ -1,0 +1,198 @@
+// Compiled plans against the graph they come from: values, bits, threads, memory.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "autograd/graph.h"
+#include "autograd/ops.h"
+#include "compress/passes/passes.h"
+#include "compress/plan/plan.h"
+#include "compress/quantize/calibrate.h"
+#include "compress/quantize/quantize.h"
+#include "core/cpu/isa.h"
+#include "core/random.h"
+#include "core/thread_pool.h"
+#include "layers/layers.h"
+#include "layers/zoo.h"
+
+using namespace pare;
+
+namespace {
+
+Tensor images(const Shape& shape, uint64_t seed) {
+  const Tensor x = Tensor::empty(shape);
+  Rng rng(seed);
+  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
+  return x;
+}
+
+constexpr const char* zoo_names[] = {"mlp",       "lenet5",   "lenet5-classic",
+                                     "cifar-cnn", "resnet20", "resnet32"};
+
+// A network of the zoo whose batch norms have seen something.
+Graph network(const std::string& name) {
+  const bool colour = name.starts_with("resnet") || name == "cifar-cnn";
+  const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
+  auto net = make_model(name, shape, 10, 3);
+  const Tensor x = images({8, shape.channels, shape.height, shape.width}, 5);
+  (*net)(x, Mode::train);
+  return capture(*net, x).clone();
+}
+
+std::vector<float> bits(const Plan& plan, const Tensor& x) { return plan(x).to_vector<float>(); }
+
+// Float sums of at most 1600 terms a layer differ by rounding alone: a relative 1e-4 of the largest
+// output covers depth * sqrt(K) * 2^-24 with room, and nothing a wrong kernel would give.
+void check_near(const Tensor& got, const Tensor& want) {
+  REQUIRE(got.shape() == want.shape());
+  const auto a = got.to_vector<double>(), b = want.to_vector<double>();
+  double largest = 0, off = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(b[i]));
+    off = std::max(off, std::abs(a[i] - b[i]));
+  }
+  CHECK(off <= 1e-4 * largest);
+}
+
+}  // namespace
+
+TEST_CASE("a plan gives what its graph gives, on every instruction set") {
+  for (const std::string name : zoo_names) {
+    CAPTURE(name);
+    Graph graph = network(name);
+    const Tensor x = images(graph.input_shape(5), 1);
+    const Tensor want = graph(x, Mode::eval);
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+      if (isa > detected_isa()) continue;
+      set_isa(isa);
+      const Plan plan = compile(graph);
+      CHECK(plan.fallbacks().empty());
+      check_near(plan(x), want);
+    }
+    set_isa(Isa::avx512);
+  }
+}
+
+TEST_CASE("the bits depend neither on the split of the batch nor on threads") {
+  for (const std::string name : {"mlp", "lenet5", "lenet5-classic", "cifar-cnn", "resnet20"}) {
+    CAPTURE(name);
+    const Graph graph = network(name);
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+      if (isa > detected_isa()) continue;
+      set_isa(isa);
+      const Plan plan = compile(graph);
+      const Tensor x = images(graph.input_shape(13), 2);
+      const std::vector<float> whole = bits(plan, x);
+      for (const int n : {1, 2, 3, 8}) {
+        set_threads(n);
+        CHECK(bits(plan, x) == whole);
+        std::vector<float> parts;
+        for (const auto& [first, last] : {std::pair{0, 1}, {1, 3}, {3, 4}, {4, 13}}) {
+          const std::vector<float> part = bits(plan, x.rows(first, last));
+          parts.insert(parts.end(), part.begin(), part.end());
+        }
+        CHECK(parts == whole);
+      }
+      set_threads(0);
+    }
+    set_isa(Isa::avx512);
+  }
+}
+
+TEST_CASE("many threads may run one plan") {
+  const Graph graph = network("lenet5-classic");
+  const Plan plan = compile(graph);
+  const Tensor x = images(graph.input_shape(3), 4);
+  const std::vector<float> want = bits(plan, x);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i)
+    callers.emplace_back([&] {
+      Tensor out;
+      for (int k = 0; k < 20; ++k) {
+        plan.run(x, out);
+        wrong += out.to_vector<float>() != want;
+      }
+    });
+  for (std::thread& t : callers) t.join();
+  CHECK(wrong == 0);
+}
+
+namespace {
+
+// Ops the plan knows and ops it does not, a value read twice, a shortcut over a grouped
+// convolution.
+class Mixed : public Module {
+ public:
+  Mixed() {
+    initialize(*this, 7);
+    norm_.running_mean.value().fill(0.25);
+  }
+  Tensor forward(const Tensor& x, Mode mode) override {
+    const Tensor a = relu(norm_(first_(x, mode), mode));
+    const Tensor b = add(grouped_(a, mode), a);
+    const Tensor c = avg_pool2d(concat({b, sigmoid(b)}, 1), 2);
+    return last_(flatten(relu(c)), mode);
+  }
+  void visit(Visitor& v) override {
+    v("first", first_);
+    v("norm", norm_);
+    v("grouped", grouped_);
+    v("last", last_);
+  }
+
+ private:
+  Conv2d first_{3, 8, 3, {.stride = 2, .padding = 1}};
+  BatchNorm2d norm_{8};
+  Conv2d grouped_{8, 8, 3, {.padding = 2, .dilation = 2, .groups = 4}};
+  Dense last_{256, 5};
+};
+
+}  // namespace
+
+TEST_CASE("ops without a kernel run as the graph's own and are named") {
+  Mixed net;
+  Graph graph = capture(net, Tensor::zeros({1, 3, 16, 16}));
+  const Plan plan = compile(graph);
+  CHECK(plan.fallbacks().size() == 2);
+  CHECK(plan.describe().find("the graph's own concat") != std::string::npos);
+  for (const int64_t n : {1, 4, 9}) {
+    const Tensor x = images({n, 3, 16, 16}, uint64_t(n));
+    check_near(plan(x), graph(x, Mode::eval));
+  }
+}
+
+TEST_CASE("each pass keeps what the graph computes") {
+  Graph graph = network("resnet20");
+  const Tensor x = images(graph.input_shape(3), 6);
+  const Tensor want = graph(x, Mode::eval);
+  const size_t nodes = graph.nodes.size();
+  CHECK(fold_batch_norm(graph) == 19);
+  check_near(graph(x, Mode::eval), want);
+  CHECK(fuse_residual(graph) == 9);
+  check_near(graph(x, Mode::eval), want);
+  CHECK(fuse_activation(graph) == 9);
+  check_near(graph(x, Mode::eval), want);
+  CHECK(graph.nodes.size() == nodes - 19);
+}
+
+TEST_CASE("an integer network gives the same bits as its graph") {
+  Graph graph = network("mlp");
+  const Tensor x = images(graph.input_shape(7), 8);
+  quantize(graph, calibrate(graph, {x}));
+  Graph integers = lower(graph);
+  const Plan plan = compile(integers);
+  CHECK(bits(plan, x) == integers(x, Mode::eval).to_vector<float>());
+}
+
+TEST_CASE("wrong input is refused by shape and type") {
+  const Plan plan = compile(network("mlp"));
+  Tensor out;
+  CHECK_THROWS_WITH_AS(plan.run(Tensor::zeros({2, 1, 28, 27}), out), doctest::Contains("28"),
+                       Error);
+  CHECK_THROWS_WITH_AS(plan.run(Tensor::zeros({2, 1, 28, 28}, DType::f64), out),
+                       doctest::Contains("f64"), Error);
+  plan.run(Tensor::zeros({0, 1, 28, 28}), out);
+  CHECK(out.shape() == Shape{0, 10});
+}
