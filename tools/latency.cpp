@@ -22,8 +22,7 @@ Tensor random_images(Graph& graph, int64_t batch) {
 
 class Stopwatch {
  public:
-  Stopwatch(Graph& graph, int64_t batch)
-      : plan_(compile(graph, {.batch = batch})), x_(random_images(graph, batch)) {
+  Stopwatch(Graph& graph, int64_t batch) : plan_(compile(graph)), x_(random_images(graph, batch)) {
     for (int i = 0; i < 3; ++i) plan_.run(x_, y_);
   }
   void once() {

@@ -314,7 +314,7 @@ class Compiler {
 
 }  // namespace
 
-Plan compile(const Graph& graph, const PlanOptions&) {
+Plan compile(const Graph& graph) {
   graph.verify();
   const RecorderScope unrecorded(nullptr);
   Graph g = graph.clone();

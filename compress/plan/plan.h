@@ -14,14 +14,6 @@
 
 namespace pare {
 
-struct PlanOptions {
-  // Layers with many zeros may take a sparse kernel, where a measurement at compile time says that
-  // it is faster; off, every layer runs dense: the fixed yardstick for ratios.
-  bool sparse = true;
-  // Images at a time that those measurements are made for.
-  int64_t batch = 32;
-};
-
 class Plan {
  public:
   Plan(Plan&&) noexcept;
@@ -33,7 +25,7 @@ class Plan {
   void run(const Tensor& x, Tensor& out) const;
   Tensor operator()(const Tensor& x) const;
 
-  // One line per kernel: node, kernel, why it was chosen where there was a choice.
+  // One line per kernel: node, kernel.
   std::string describe() const;
   int64_t arena_bytes() const;  // of one image
   int64_t packed_bytes() const;
@@ -43,13 +35,13 @@ class Plan {
   struct State;  // compress/plan/state.h
 
  private:
-  friend Plan compile(const Graph& graph, const PlanOptions& options);
+  friend Plan compile(const Graph& graph);
   explicit Plan(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 // The graph is copied: later changes of its parameters do not reach the plan. Kernels are those of
 // the instruction set in use now. Throws Error{bad_input} for a graph that cannot run.
-Plan compile(const Graph& graph, const PlanOptions& options = {});
+Plan compile(const Graph& graph);
 
 }  // namespace pare
