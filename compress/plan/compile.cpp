@@ -16,7 +16,8 @@ using namespace plan;
 
 class Compiler {
  public:
-  Compiler(Graph graph, Plan::State& state) : g_(std::move(graph)), s_(state) {}
+  Compiler(Graph graph, Plan::State& state, bool sparse)
+      : g_(std::move(graph)), s_(state), sparse_(sparse) {}
 
   void run() {
     const size_t n = g_.values.size();
@@ -187,7 +188,8 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    emit(dense_step(spec), node.name, std::move(inputs), y, Layout::plain);
+    emit(sparse_ ? sparse_or_dense_step(spec) : dense_step(spec), node.name, std::move(inputs), y,
+         Layout::plain);
     return true;
   }
 
@@ -305,6 +307,7 @@ class Compiler {
 
   Graph g_;
   Plan::State& s_;
+  bool sparse_;
   std::vector<Tensor> known_;  // by value: what is known at compile time
   std::vector<Layout> layouts_;
   std::vector<Shape> images_;       // shape at one image
@@ -314,7 +317,7 @@ class Compiler {
 
 }  // namespace
 
-Plan compile(const Graph& graph) {
+Plan compile(const Graph& graph, const PlanOptions& options) {
   graph.verify();
   const RecorderScope unrecorded(nullptr);
   Graph g = graph.clone();
@@ -323,7 +326,7 @@ Plan compile(const Graph& graph) {
   fuse_residual(g);
   fuse_activation(g);
   auto state = std::make_unique<Plan::State>();
-  Compiler(std::move(g), *state).run();
+  Compiler(std::move(g), *state, options.sparse).run();
   return Plan(std::move(state));
 }
 

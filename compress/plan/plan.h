@@ -14,6 +14,12 @@
 
 namespace pare {
 
+struct PlanOptions {
+  // Dense layers with many zeros may take a sparse kernel, where a measurement at compile time says
+  // that it is faster. Off: every layer runs dense, the yardstick for ratios.
+  bool sparse = true;
+};
+
 class Plan {
  public:
   Plan(Plan&&) noexcept;
@@ -35,13 +41,13 @@ class Plan {
   struct State;  // compress/plan/state.h
 
  private:
-  friend Plan compile(const Graph& graph);
+  friend Plan compile(const Graph& graph, const PlanOptions& options);
   explicit Plan(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 // The graph is copied: later changes of its parameters do not reach the plan. Kernels are those of
 // the instruction set in use now. Throws Error{bad_input} for a graph that cannot run.
-Plan compile(const Graph& graph);
+Plan compile(const Graph& graph, const PlanOptions& options = {});
 
 }  // namespace pare

@@ -44,6 +44,8 @@ struct DenseSpec {
   int residual = -1;  // value added before the ReLU
 };
 StepPtr dense_step(const DenseSpec& spec);
+// The sparse kernel where the weight has zeros enough and a measurement says that it is faster.
+StepPtr sparse_or_dense_step(const DenseSpec& spec);
 
 struct ConvSpec {
   Tensor weight, bias;  // f32 OIHW, [o]

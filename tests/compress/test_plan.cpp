@@ -8,6 +8,7 @@
 #include "autograd/ops.h"
 #include "compress/passes/passes.h"
 #include "compress/plan/plan.h"
+#include "compress/prune/prune.h"
 #include "compress/quantize/calibrate.h"
 #include "compress/quantize/quantize.h"
 #include "core/cpu/isa.h"
@@ -195,4 +196,24 @@ TEST_CASE("wrong input is refused by shape and type") {
                        doctest::Contains("f64"), Error);
   plan.run(Tensor::zeros({0, 1, 28, 28}), out);
   CHECK(out.shape() == Shape{0, 10});
+}
+
+TEST_CASE("sparse layers give the bits of dense ones, for any split") {
+  Graph graph = network("mlp");
+  prune(graph, *make_criterion("magnitude"), {.sparsity = 0.95});
+  const Tensor x = images(graph.input_shape(205), 9);
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    if (isa > detected_isa()) continue;
+    set_isa(isa);
+    const Plan sparse = compile(graph), dense = compile(graph, {.sparse = false});
+    CAPTURE(sparse.describe());
+    CHECK(sparse.describe().find("zeros; on 64 images") != std::string::npos);
+    for (const int n : {1, 2}) {
+      set_threads(n);
+      CHECK(bits(sparse, x) == bits(dense, x));
+      CHECK(bits(sparse, x.rows(0, 33)) == bits(dense, x.rows(0, 33)));
+    }
+    set_threads(0);
+  }
+  set_isa(Isa::avx512);
 }
