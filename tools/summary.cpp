@@ -1,7 +1,9 @@
 // pare summary MODEL|FILE
 #include "tools/summary.h"
 
+#include "autograd/graph_dot.h"
 #include "autograd/graph_summary.h"
+#include "core/file_io.h"
 #include "layers/zoo.h"
 
 namespace pare::tool {
@@ -40,7 +42,7 @@ std::string table(const GraphSummary& s) {
 
 struct SummaryCommand {
   CommonOptions common;
-  std::string model;
+  std::string model, dot;
 
   void run() {
     common.apply();
@@ -54,6 +56,12 @@ struct SummaryCommand {
     } else {
       if (file_bytes(model) == 0) check_model_name(model);
       graph = open_model(model);
+    }
+    if (!dot.empty()) {
+      const std::string text = to_dot(graph);
+      const std::span<const uint8_t> picture(reinterpret_cast<const uint8_t*>(text.data()),
+                                             text.size());
+      write_file_atomically(dot, {&picture, 1});
     }
     const GraphSummary s = summarize(graph);
     const int64_t bytes = file_bytes(model);
@@ -74,6 +82,7 @@ void add_summary(CLI::App& app) {
   command->footer("Example: pare summary lenet5");
   auto o = std::make_shared<SummaryCommand>();
   command->add_option("model", o->model, "a named model or a file")->required();
+  command->add_option("--dot", o->dot, "write a picture of the graph here (Graphviz DOT)");
   add_common(*command, o->common, with_data | with_seed);
   command->callback([o] { o->run(); });
 }

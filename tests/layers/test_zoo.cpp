@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "autograd/graph.h"
+#include "autograd/graph_dot.h"
 #include "autograd/graph_summary.h"
 #include "autograd/tape.h"
 #include "core/thread_pool.h"
@@ -105,4 +106,12 @@ TEST_CASE("frozen masks stay zero through momentum and decay; bad gradients chan
   const auto before = layer.weight.value().to_vector<float>();
   CHECK_THROWS_WITH_AS(step(__builtin_inff()), doctest::Contains("not finite"), Error);
   CHECK(layer.weight.value().to_vector<float>() == before);
+}
+
+TEST_CASE("a graph is drawn with its layers, shapes and zeros") {
+  const auto net = make_model("mlp", {}, 10, 1);
+  const std::string dot = to_dot(capture(*net, Tensor::zeros({1, 1, 28, 28})));
+  CHECK(dot.starts_with("digraph pare {"));
+  CHECK(dot.find("weight 300x784") != std::string::npos);
+  CHECK(dot.find("n3 -> out [label=\"Nx10\"]") != std::string::npos);
 }
