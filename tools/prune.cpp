@@ -1,5 +1,8 @@
 // pare prune FILE: identify, mask, fine-tune, measure.
 #include "compress/prune/prune.h"
+
+#include <cmath>
+
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
 #include "tools/compress_report.h"
@@ -14,43 +17,46 @@ struct PruneCommand {
   std::string file, method = "magnitude", structure = "unstructured", scope = "global",
                     when = "one-shot";
   double sparsity = 0.9;
+  int rounds = 3;
 
   void run() {
     common.apply();
-    const auto criterion = make_criterion(method);
-    known("--structure", structure, {"unstructured"});
-    known("--scope", scope, {"local", "global"});
-    known("--when", when, {"one-shot"});
+    const auto criterion = make_criterion(method, common.seed);
+    PruneOptions how{.sparsity = sparsity, .scope = parse_prune_scope(scope)};
+    how.structure = parse_structure(structure);
+    known("--when", when, {"one-shot", "iterative"});
+    check(rounds >= 1 && rounds <= 100, "--rounds {}, expected 1 to 100", rounds);
+    if (when == "one-shot") rounds = 1;
+    check(rounds == 1 || !how.structure.is_n_of_m(),
+          "--when iterative raises the sparsity step by step; {} has one only", structure);
     Graph graph = open_model(file);
     Graph original = graph.clone();
     Dataset data = open_data(common, graph);
     data.preprocessing = preprocessing_of(graph, data);
     const std::string out = common.out.empty() ? stem(file) + "-pruned.pare" : common.out;
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
-    const auto layers =
-        prune(graph, *criterion,
-              {.sparsity = sparsity,
-               .scope = scope == "global" ? PruneScope::global : PruneScope::local});
-    const Evaluation pruned = evaluate(graph, data.test, data.preprocessing);
-    note(common, "accuracy {} before, {} after pruning {} of the weights", percent(before.accuracy),
-         percent(pruned.accuracy), percent(sparsity));
-    for (const PrunedLayer& l : layers)
-      note(common, "  {:<24} {:>8} of {:>8} kept ({})", l.name, l.kept, l.elements,
-           percent(double(l.kept) / double(l.elements)));
+    const std::vector<Batch> sample =
+        criterion->needs_data() ? batches_to_look_at(data) : std::vector<Batch>{};
+    Evaluation pruned;
+    for (int round = 1; round <= rounds; ++round) {
+      // The kept share falls by the same factor each round (Han et al. 2015, Frankle and Carbin
+      // 2019).
+      how.sparsity = 1 - std::pow(1 - sparsity, double(round) / rounds);
+      if (round == rounds) how.sparsity = sparsity;
+      if (criterion->needs_data()) criterion->prepare(graph, sample);
+      const auto layers = prune(graph, *criterion, how);
+      pruned = evaluate(graph, data.test, data.preprocessing);
+      describe(layers, before, pruned);
+      if (round < rounds) fine_tune(graph, data, out);
+    }
 
     add_history(graph, {{"did", "prune"},
                         {"method", method},
                         {"structure", structure},
                         {"scope", scope},
+                        {"rounds", rounds},
                         {"sparsity", sparsity}});
-    TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
-    apply_flags(flags, common, options);
-    options.out = out;
-    if (flags.epochs.value_or(1) > 0) {
-      Trainer trainer(graph, data, options);
-      set_task_loss(trainer, options.task, graph);
-      run_training(trainer);
-    }
+    fine_tune(graph, data, out);
     save_graph(graph, out);
     const Evaluation after = evaluate(graph, data.test, data.preprocessing);
     report(original, graph, before, pruned, after, out);
@@ -59,6 +65,38 @@ struct PruneCommand {
  private:
   static std::string stem(const std::string& path) {
     return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
+  }
+  // 512 training examples, the same for every seed.
+  static std::vector<Batch> batches_to_look_at(const Dataset& data) {
+    Loader loader(hold_out(data.train, 0.1).train, data.preprocessing,
+                  {.batch = 64, .seed = 1, .augment = {}});
+    std::vector<Batch> batches(8);
+    size_t n = 0;
+    while (n < batches.size() && loader.next(batches[n])) ++n;
+    batches.resize(n);
+    return batches;
+  }
+  void describe(const std::vector<PrunedLayer>& layers, const Evaluation& before,
+                const Evaluation& pruned) const {
+    int64_t kept = 0, all = 0;
+    for (const PrunedLayer& l : layers) {
+      kept += l.kept;
+      all += l.elements;
+    }
+    note(common, "accuracy {} before, {} after pruning {} of the weights", percent(before.accuracy),
+         percent(pruned.accuracy), percent(1 - double(kept) / double(all)));
+    for (const PrunedLayer& l : layers)
+      note(common, "  {:<24} {:>8} of {:>8} kept ({})", l.name, l.kept, l.elements,
+           percent(double(l.kept) / double(l.elements)));
+  }
+  void fine_tune(Graph& graph, const Dataset& data, const std::string& out) const {
+    TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
+    apply_flags(flags, common, options);
+    options.out = out;
+    if (flags.epochs.value_or(1) == 0) return;
+    Trainer trainer(graph, data, options);
+    set_task_loss(trainer, options.task, graph);
+    run_training(trainer);
   }
   static void known(const char* option, const std::string& value,
                     std::initializer_list<std::string_view> values) {
@@ -110,11 +148,17 @@ void add_prune(CLI::App& app) {
   command->footer("Example: pare prune lenet5.pare --sparsity 0.9 --epochs 2 --out pruned.pare");
   auto o = std::make_shared<PruneCommand>();
   command->add_option("file", o->file, "model file")->required();
-  command->add_option("--method", o->method, "how weights are ranked: magnitude");
-  command->add_option("--structure", o->structure, "what is removed: unstructured");
+  command->add_option(
+      "--method", o->method,
+      "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random");
+  command->add_option(
+      "--structure", o->structure,
+      "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4)");
   command->add_option("--sparsity", o->sparsity, "share of the weights to remove, 0..1");
-  command->add_option("--scope", o->scope, "rank within each layer (local) or over all (global)");
-  command->add_option("--when", o->when, "one-shot");
+  command->add_option("--scope", o->scope,
+                      "rank within each layer (local), over all (global), or by extents (erk)");
+  command->add_option("--when", o->when, "one-shot, or iterative: prune and fine-tune in rounds");
+  command->add_option("--rounds", o->rounds, "rounds of iterative pruning");
   add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
   add_training(*command, o->flags);
   command->callback([o] { o->run(); });

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/prune/data_criteria.h"
+#include "core/random.h"
+
 namespace pare {
 
 std::vector<PrunableWeight> prunable_weights(const Graph& graph) {
@@ -19,18 +22,52 @@ std::vector<PrunableWeight> prunable_weights(const Graph& graph) {
 }
 
 Tensor Magnitude::scores(const PrunableWeight& weight) const {
-  const Tensor w = weight.param.value().to(Device{}).plain().to(DType::f32);
-  const Tensor scores = Tensor::empty(w.shape());
-  for (int64_t i = 0; i < w.elements(); ++i)
-    scores.data<float>()[i] = std::fabs(w.data<float>()[i]);
-  return scores;
+  return score_elements(weight, [](double w, int64_t) { return std::fabs(w); });
 }
 
-std::unique_ptr<Criterion> make_criterion(const std::string& name) {
-  static constexpr std::string_view known[] = {"magnitude"};
-  if (name == known[0]) return std::make_unique<Magnitude>();
+Tensor SquaredMagnitude::scores(const PrunableWeight& weight) const {
+  return score_elements(weight, [](double w, int64_t) { return w * w; });
+}
+
+Tensor RandomScores::scores(const PrunableWeight& weight) const {
+  Rng rng(mix_keys(seed_, hash_name(weight.name)));
+  return score_elements(weight, [&](double, int64_t) { return rng.uniform(); });
+}
+
+namespace {
+
+struct Known {
+  std::string_view name;
+  std::unique_ptr<Criterion> (*make)(uint64_t seed);
+};
+template <class C>
+std::unique_ptr<Criterion> make(uint64_t) {
+  return std::make_unique<C>();
+}
+constexpr Known criteria[] = {{"magnitude", make<Magnitude>},
+                              {"magnitude-l2", make<SquaredMagnitude>},
+                              {"taylor", make<Taylor>},
+                              {"snip", make<Snip>},
+                              {"fisher", make<Fisher>},
+                              {"wanda", make<Wanda>},
+                              {"random", [](uint64_t seed) -> std::unique_ptr<Criterion> {
+                                 return std::make_unique<RandomScores>(seed);
+                               }}};
+
+}  // namespace
+
+std::vector<std::string_view> criterion_names() {
+  std::vector<std::string_view> names;
+  for (const Known& c : criteria) names.push_back(c.name);
+  return names;
+}
+
+std::unique_ptr<Criterion> make_criterion(const std::string& name, uint64_t seed) {
+  for (const Known& c : criteria)
+    if (c.name == name) return c.make(seed);
+  const auto names = criterion_names();
   fail(ErrorCode::usage, "'{}' is no pruning method{}", name,
-       suggest(name, known, std::size(known)));
+       suggest(name, names.data(), names.size()));
 }
 
 }  // namespace pare

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autograd/graph.h"
+#include "datasets/loader.h"
 
 namespace pare {
 
@@ -23,18 +24,52 @@ class Criterion {
  public:
   virtual ~Criterion() = default;
   virtual std::string name() const = 0;
+  // Whether scores() needs prepare() first.
+  virtual bool needs_data() const { return false; }
+  // Looks at labelled batches; changes neither parameters nor buffers.
+  virtual void prepare(Graph&, const std::vector<Batch>&) {}
   // Importance of every element: f32, shape of the weight, larger is kept. Must be finite.
   virtual Tensor scores(const PrunableWeight& weight) const = 0;
 };
 
-// |w| (Han et al. 2015).
+// |w| (Han et al. 2015); ranks by L1 where elements are judged together.
 class Magnitude : public Criterion {
  public:
   std::string name() const override { return "magnitude"; }
   Tensor scores(const PrunableWeight& weight) const override;
 };
 
+// w^2: as magnitude for single weights, the L2 norm where elements are judged together.
+class SquaredMagnitude : public Criterion {
+ public:
+  std::string name() const override { return "magnitude-l2"; }
+  Tensor scores(const PrunableWeight& weight) const override;
+};
+
+// Uniform noise, the control that any other criterion must beat.
+class RandomScores : public Criterion {
+ public:
+  explicit RandomScores(uint64_t seed = 1) : seed_(seed) {}
+  std::string name() const override { return "random"; }
+  Tensor scores(const PrunableWeight& weight) const override;
+
+ private:
+  uint64_t seed_;
+};
+
 // The criterion known by `name`; an unknown one is Error{usage} with close names.
-std::unique_ptr<Criterion> make_criterion(const std::string& name);
+std::unique_ptr<Criterion> make_criterion(const std::string& name, uint64_t seed = 1);
+// Their names: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random.
+std::vector<std::string_view> criterion_names();
+
+// f(w, i) for every element of a weight: what most criteria are.
+template <class F>
+Tensor score_elements(const PrunableWeight& weight, F&& f) {
+  const Tensor w = weight.param.value().to(Device{}).plain().to(DType::f32);
+  const Tensor scores = Tensor::empty(w.shape());
+  for (int64_t i = 0; i < w.elements(); ++i)
+    scores.data<float>()[i] = float(f(double(w.data<float>()[i]), i));
+  return scores;
+}
 
 }  // namespace pare

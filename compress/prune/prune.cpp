@@ -9,7 +9,7 @@ namespace {
 
 struct Candidate {
   float score;
-  int64_t index;  // over all elements of the group
+  int64_t index;  // over all blocks of the group
 };
 
 // First those that go: masked already, then small scores, then later indices.
@@ -19,31 +19,57 @@ bool goes_before(const Candidate& a, const Candidate& b) {
 
 struct Layer {
   PrunableWeight weight;
-  int64_t first = 0;  // index of its first element in the group
-  int64_t elements = 0, floor = 0;
+  std::vector<std::vector<int64_t>> blocks;
+  int64_t first = 0;  // index of its first block in the group
+  int64_t floor = 0;  // blocks that stay
+  int64_t count() const { return int64_t(blocks.size()); }
 };
 
-// The candidates of one layer: elements that the floor protects have an infinite score.
-void add_candidates(const Layer& layer, const Criterion& criterion, std::vector<Candidate>& all) {
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// What every block is worth; -infinity where all of it is masked already.
+std::vector<float> block_scores(const Layer& layer, const Criterion& criterion) {
   const Tensor scores = criterion.scores(layer.weight);
   const Tensor mask = layer.weight.param.state().mask;
   const Tensor on_host = mask.defined() ? mask.to(Device{}).plain() : Tensor();
-  const size_t begin = all.size();
-  for (int64_t i = 0; i < layer.elements; ++i) {
-    const float s = scores.data<float>()[i];
-    check(std::isfinite(s), ErrorCode::bad_input, "prune: element {} of '{}' has the score {}", i,
-          layer.weight.name, s);
-    const bool gone = on_host.defined() && !on_host.data<uint8_t>()[i];
-    all.push_back({gone ? -std::numeric_limits<float>::infinity() : s, layer.first + i});
+  std::vector<float> worth;
+  for (const auto& block : layer.blocks) {
+    double sum = 0;
+    bool gone = on_host.defined();
+    for (const int64_t i : block) {
+      const float s = scores.data<float>()[i];
+      check(std::isfinite(s), ErrorCode::bad_input, "prune: element {} of '{}' has the score {}", i,
+            layer.weight.name, s);
+      sum += double(s);
+      gone = gone && !on_host.data<uint8_t>()[i];
+    }
+    worth.push_back(gone ? -infinity : float(sum / double(block.size())));
   }
+  return worth;
+}
+
+// The candidates of one layer: blocks that the floor protects have an infinite score.
+void add_candidates(const Layer& layer, const Criterion& criterion, std::vector<Candidate>& all) {
+  const size_t begin = all.size();
+  int64_t index = layer.first;
+  for (const float s : block_scores(layer, criterion)) all.push_back({s, index++});
   const auto from = all.begin() + std::ptrdiff_t(begin);
   const auto protect = all.end() - layer.floor;
   std::nth_element(from, protect, all.end(), goes_before);
   for (auto c = protect; c != all.end(); ++c)
-    if (std::isfinite(c->score)) c->score = std::numeric_limits<float>::infinity();
+    if (std::isfinite(c->score)) c->score = infinity;
 }
 
-// Masks the first `count` of the group's candidates.
+void set_mask(const Layer& layer, const std::vector<uint8_t>& keep_blocks) {
+  Param param = layer.weight.param;
+  std::vector<uint8_t> keep(size_t(param.value().elements()), 1);
+  for (size_t b = 0; b < layer.blocks.size(); ++b)
+    if (!keep_blocks[b])
+      for (const int64_t i : layer.blocks[b]) keep[size_t(i)] = 0;
+  param.set_mask(Tensor::from(keep, param.value().shape()).to(param.value().device()));
+}
+
+// Masks the first `sparsity` of the group's candidates.
 void prune_group(const std::vector<Layer>& layers, const Criterion& criterion, double sparsity) {
   std::vector<Candidate> all;
   int64_t floor = 0;
@@ -59,15 +85,70 @@ void prune_group(const std::vector<Layer>& layers, const Criterion& criterion, d
   std::nth_element(all.begin(), all.begin() + count, all.end(), goes_before);
   std::vector<uint8_t> keep(all.size(), 1);
   for (int64_t i = 0; i < count; ++i) keep[size_t(all[size_t(i)].index)] = 0;
+  for (const Layer& layer : layers)
+    set_mask(layer, {keep.begin() + layer.first, keep.begin() + layer.first + layer.count()});
+}
+
+// Of every run of M columns in a row the N best stay.
+void prune_n_of_m(const Layer& layer, const Criterion& criterion, const PruneStructure& structure) {
+  const std::vector<float> worth = block_scores(layer, criterion);
+  const int64_t rows = layer.weight.param.value().size(0), columns = layer.count() / rows;
+  std::vector<uint8_t> keep(worth.size(), 0);
+  std::vector<Candidate> run;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; c += structure.of) {
+      const int64_t length = std::min<int64_t>(structure.of, columns - c);
+      run.clear();
+      for (int64_t i = r * columns + c; i < r * columns + c + length; ++i)
+        run.push_back({worth[size_t(i)], i});
+      std::sort(run.begin(), run.end(), goes_before);
+      const int64_t stay = (length * structure.keep + structure.of - 1) / structure.of;
+      for (int64_t i = length - stay; i < length; ++i) keep[size_t(run[size_t(i)].index)] = 1;
+    }
+  set_mask(layer, keep);
+}
+
+// The sparsity of each layer: kept shares in proportion to (sum of extents) / (product of extents),
+// none above 1, such that all together keep what is asked.
+std::vector<double> erk_sparsities(const std::vector<Layer>& layers, double sparsity) {
+  std::vector<double> raw, kept(layers.size(), 1);
+  std::vector<bool> dense(layers.size(), false);
+  double total = 0;
   for (const Layer& layer : layers) {
-    const std::vector<uint8_t> part(keep.begin() + layer.first,
-                                    keep.begin() + layer.first + layer.elements);
-    Param param = layer.weight.param;
-    param.set_mask(Tensor::from(part, param.value().shape()).to(param.value().device()));
+    const Shape& s = layer.weight.param.value().shape();
+    double sum = 0;
+    for (const int64_t extent : s) sum += double(extent);
+    raw.push_back(sum / double(s.elements()));
+    total += double(layer.count());
   }
+  for (bool again = true; again;) {
+    double left = (1 - sparsity) * total, weight = 0;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (dense[i])
+        left -= double(layers[i].count());
+      else
+        weight += raw[i] * double(layers[i].count());
+    }
+    again = false;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (dense[i]) continue;
+      kept[i] = std::max(0.0, left) * raw[i] / weight;
+      if (kept[i] >= 1) again = dense[i] = true;
+    }
+  }
+  for (size_t i = 0; i < layers.size(); ++i) kept[i] = dense[i] ? 0 : 1 - kept[i];
+  return kept;
 }
 
 }  // namespace
+
+PruneScope parse_prune_scope(const std::string& text) {
+  static constexpr std::string_view known[] = {"local", "global", "erk"};
+  const auto* at = std::find(std::begin(known), std::end(known), text);
+  check(at != std::end(known), "'{}' is no scope of pruning{}", text,
+        suggest(text, known, std::size(known)));
+  return PruneScope(at - std::begin(known));
+}
 
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options) {
@@ -75,24 +156,33 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
         "prune: sparsity {}, expected a share between 0 and 1", options.sparsity);
   check(options.floor >= 0 && options.floor <= 1,
         "prune: floor {}, expected a share between 0 and 1", options.floor);
-  std::vector<std::vector<Layer>> groups;
+  std::vector<Layer> layers;
   for (const PrunableWeight& w : prunable_weights(graph)) {
-    if (groups.empty() || options.scope == PruneScope::local) groups.emplace_back();
-    auto& group = groups.back();
-    const int64_t n = w.param.value().elements();
-    const auto floor = std::min(n, std::max<int64_t>(1, std::llround(options.floor * double(n))));
-    group.push_back({w, group.empty() ? 0 : group.back().first + group.back().elements, n, floor});
+    Layer layer{w, blocks_of(w.param.value().shape(), options.structure)};
+    layer.floor = std::min(
+        layer.count(), std::max<int64_t>(1, std::llround(options.floor * double(layer.count()))));
+    layers.push_back(std::move(layer));
   }
-  check(!groups.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
-  for (const auto& group : groups) prune_group(group, criterion, options.sparsity);
+  check(!layers.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
+  if (options.structure.is_n_of_m()) {
+    for (const Layer& layer : layers) prune_n_of_m(layer, criterion, options.structure);
+  } else if (options.scope == PruneScope::global) {
+    int64_t first = 0;
+    for (Layer& layer : layers) first = (layer.first = first) + layer.count();
+    prune_group(layers, criterion, options.sparsity);
+  } else {
+    const std::vector<double> sparsities =
+        options.scope == PruneScope::erk ? erk_sparsities(layers, options.sparsity)
+                                         : std::vector<double>(layers.size(), options.sparsity);
+    for (size_t i = 0; i < layers.size(); ++i) prune_group({layers[i]}, criterion, sparsities[i]);
+  }
 
   std::vector<PrunedLayer> report;
-  for (const auto& group : groups)
-    for (const Layer& layer : group) {
-      const auto mask = layer.weight.param.state().mask.to_vector<uint8_t>();
-      report.push_back(
-          {layer.weight.name, layer.elements, std::count(mask.begin(), mask.end(), uint8_t(1))});
-    }
+  for (const Layer& layer : layers) {
+    const auto mask = layer.weight.param.state().mask.to_vector<uint8_t>();
+    report.push_back({layer.weight.name, int64_t(mask.size()),
+                      std::count(mask.begin(), mask.end(), uint8_t(1))});
+  }
   return report;
 }
 

@@ -1,23 +1,30 @@
-// Unstructured pruning: ranks the elements of all prunable weights and masks the least important.
-// The masks are frozen: optimizers, clones and files keep the zeros.
+// Pruning by masks: ranks the elements (or blocks of them) of all prunable weights and masks the
+// least important. The masks are frozen: optimizers, clones and files keep the zeros.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "compress/prune/criterion.h"
+#include "compress/prune/structure.h"
 
 namespace pare {
 
 enum class PruneScope : uint8_t {
   local,   // the same sparsity in every layer
   global,  // one ranking over all layers
+  erk,     // kept share of a layer in proportion to (sum of extents) / (product of extents), ranked
+           // within it (Erdos-Renyi kernel: Mocanu et al. 2018, Evci et al. 2020)
 };
+// "local", "global" or "erk"; anything else is Error{usage}.
+PruneScope parse_prune_scope(const std::string& text);
 
 struct PruneOptions {
-  double sparsity = 0.9;  // share of the elements of prunable weights that become zero, 0..1
+  double sparsity = 0.9;  // share of the elements of prunable weights that become zero, 0..1;
+                          // an N:M structure has its own
   PruneScope scope = PruneScope::local;
   double floor = 0.01;  // share of every layer that stays whatever its rank; at least one element
+  PruneStructure structure = {};
 };
 
 struct PrunedLayer {
@@ -25,9 +32,12 @@ struct PrunedLayer {
   int64_t elements = 0, kept = 0;
 };
 
-// Masks exactly round(sparsity * elements) elements, those already masked among them; among equal
-// scores the later index goes first. Throws Error{usage} where the sparsity lies outside 0..1 or
-// the floor forbids it, Error{bad_input} where a score is not finite or nothing can be pruned.
+// Masks exactly round(sparsity * blocks) blocks (single elements unless the structure says
+// otherwise), those already masked among them; a block is worth the mean of its elements' scores,
+// and among equal ones the later goes first. With N:M every run of M columns keeps its N best, a
+// shorter last run in proportion, rounded up. Throws Error{usage} where the sparsity lies outside
+// 0..1 or the floor forbids it, Error{bad_input} where a score is not finite or nothing can be
+// pruned.
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options = {});
 

@@ -5,8 +5,10 @@
 
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
 #include "core/random.h"
+#include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
 
@@ -103,4 +105,136 @@ TEST_CASE("prune names what is wrong") {
   CHECK_THROWS_WITH_AS(make_criterion("magnitud"), doctest::Contains("magnitude"), Error);
   prunable_weights(g)[1].param.value().data<float>()[7] = std::nanf("");
   CHECK_THROWS_WITH_AS(prune(g, Magnitude()), doctest::Contains("has the score"), Error);
+}
+
+namespace {
+
+std::vector<Batch> some_batches() {
+  std::vector<Batch> batches(2);
+  for (size_t b = 0; b < 2; ++b) {
+    batches[b].images = noise({6, 1, 28, 28}, 20 + b);
+    batches[b].labels = Tensor::from(std::vector<int32_t>{0, 3, 9, 1, 5, 2}, {6});
+  }
+  return batches;
+}
+
+// Kept elements of each row of the first prunable weight of two axes.
+std::vector<uint8_t> mask_of(const Graph& g, size_t weight) {
+  return prunable_weights(g)[weight].param.state().mask.to_vector<uint8_t>();
+}
+
+}  // namespace
+
+TEST_CASE("every criterion scores every weight, and looking at data changes nothing") {
+  for (const std::string_view name : criterion_names()) {
+    CAPTURE(std::string(name));
+    Graph g = small_lenet();
+    const auto before = g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>();
+    const auto criterion = make_criterion(std::string(name));
+    if (criterion->needs_data()) {
+      CHECK_THROWS_WITH_AS(criterion->scores(prunable_weights(g)[0]), doctest::Contains("prepare"),
+                           Error);
+      criterion->prepare(g, some_batches());
+    }
+    CHECK(g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>() == before);
+    for (const PrunableWeight& w : prunable_weights(g)) {
+      const Tensor s = criterion->scores(w);
+      CHECK(s.shape() == w.param.value().shape());
+      double sum = 0;
+      for (const float v : s.to_vector<float>()) sum += v;
+      CHECK(sum > 0);
+      CHECK(!w.param.has_grad());
+    }
+    CHECK(prune(g, *criterion, {.sparsity = 0.8}).size() == 5);
+  }
+  CHECK_THROWS_WITH_AS(make_criterion("tailor"), doctest::Contains("taylor"), Error);
+}
+
+TEST_CASE("taylor, snip and fisher are what their formulas say, on a network done by hand") {
+  // One dense layer of one input and two classes: dL/dw_c = (p_c - [y = c]) x.
+  Dense layer(1, 2);
+  layer.weight.value().copy_from(Tensor::from(std::vector<float>{0.5f, -0.25f}, {2, 1}));
+  Graph g = capture(layer, Tensor::zeros({1, 1}));
+  std::vector<Batch> batches(2);
+  batches[0].images = Tensor::from(std::vector<float>{1}, {1, 1});
+  batches[0].labels = Tensor::from(std::vector<int32_t>{0}, {1});
+  batches[1].images = Tensor::from(std::vector<float>{-2}, {1, 1});
+  batches[1].labels = Tensor::from(std::vector<int32_t>{1}, {1});
+  const auto slope = [](double x, int y) {  // of the first weight
+    const double p = 1 / (1 + std::exp(-0.75 * x));
+    return (p - (y == 0 ? 1 : 0)) * x;
+  };
+  const double a = slope(1, 0), b = slope(-2, 1), w = 0.5;
+  const auto first = [&](const char* name) {
+    const auto c = make_criterion(name);
+    c->prepare(g, batches);
+    return double(c->scores(prunable_weights(g)[0]).to_vector<float>()[0]);
+  };
+  CHECK(first("taylor") == doctest::Approx(w * (std::abs(a) + std::abs(b)) / 2));
+  CHECK(first("snip") == doctest::Approx(w * std::abs(a + b) / 2));
+  CHECK(first("fisher") == doctest::Approx(w * w * (a * a + b * b) / 4));
+  CHECK(first("wanda") == doctest::Approx(w * std::sqrt(1 + 4.0)));
+}
+
+TEST_CASE("wanda weighs convolution weights by their input channel, within groups") {
+  Conv2d layer(4, 6, 3, {.padding = 1, .groups = 2});
+  initialize(layer, 1);
+  Graph g = capture(layer, Tensor::zeros({1, 4, 5, 5}));
+  std::vector<Batch> batches(1);
+  batches[0].images = Tensor::zeros({2, 4, 5, 5});
+  for (int64_t i = 75; i < 100; ++i) batches[0].images.data<float>()[i] = 2;  // channel 3 alone
+  batches[0].labels = Tensor::zeros({2}, DType::i32);
+  Wanda wanda;
+  wanda.prepare(g, batches);
+  const auto s = wanda.scores(prunable_weights(g)[0]).to_vector<float>();
+  const auto w = layer.weight.value().to_vector<float>();
+  for (size_t i = 0; i < s.size(); ++i) {
+    const bool sees = i / 18 >= 3 && i / 9 % 2 == 1;  // second group, its second channel
+    CHECK(s[i] == doctest::Approx(sees ? std::abs(w[i]) * 10 : 0));
+  }
+}
+
+TEST_CASE("blocks go whole, N:M keeps N of every M, and edges are smaller") {
+  Graph g = small_lenet();
+  prune(g, Magnitude(), {.sparsity = 0.75, .structure = parse_structure("4x1")});
+  const auto mask = mask_of(g, 4);  // 10 x 84
+  int64_t kept = 0;
+  for (int64_t c = 0; c < 84; ++c)
+    for (int64_t r = 0; r < 10; ++r) {
+      CHECK(mask[size_t(r * 84 + c)] == mask[size_t(r / 4 * 4 * 84 + c)]);
+      kept += r % 4 == 0 && mask[size_t(r * 84 + c)];
+    }
+  CHECK(kept == 3 * 84 - std::llround(0.75 * 3 * 84));
+
+  Graph h = small_lenet();
+  prune(h, Magnitude(), {.structure = parse_structure("2:4")});
+  const auto weight = prunable_weights(h)[0].param.value().to_vector<float>();  // 6 x 25
+  const auto two = mask_of(h, 0);
+  for (int64_t r = 0; r < 6; ++r)
+    for (int64_t c = 0; c < 25; c += 4) {
+      int64_t n = 0;
+      for (int64_t i = c; i < std::min<int64_t>(25, c + 4); ++i) n += two[size_t(r * 25 + i)];
+      CHECK(n == (c == 24 ? 1 : 2));
+    }
+  CHECK(parse_structure("8x1").name() == "8x1");
+  for (const char* bad : {"", "4", "4x", "x4", "0x4", "4:4", "5:4", "4x1x1", "2:4 ", "65x1"})
+    CHECK_THROWS_AS(parse_structure(bad), Error);
+}
+
+TEST_CASE("erk keeps what was asked for in all, and more of small layers") {
+  Graph g = small_lenet();
+  const auto report = prune(g, Magnitude(), {.sparsity = 0.9, .scope = PruneScope::erk});
+  int64_t kept = 0, all = 0;
+  for (const PrunedLayer& l : report) {
+    kept += l.kept;
+    all += l.elements;
+  }
+  CHECK(std::abs(double(kept) - 0.1 * double(all)) <= 5);
+  const auto share = [&](size_t i) { return double(report[i].kept) / double(report[i].elements); };
+  CHECK(share(0) > 0.8);       // 6 x 1 x 5 x 5
+  CHECK(share(2) < share(3));  // 120 x 400, 84 x 120
+  const double ratio = (120 + 400) / (120.0 * 400) / ((84 + 120) / (84.0 * 120));
+  CHECK(share(2) / share(3) == doctest::Approx(ratio).epsilon(0.01));
+  Graph h = small_lenet();
+  CHECK(prune(h, Magnitude(), {.sparsity = 0.5, .scope = PruneScope::erk})[0].kept == 150);
 }

@@ -144,7 +144,7 @@ TEST_CASE("what is wrong with an npz file is said, with its name and the array's
   fails(0, npy("<f4", "1, 2, 3", std::string("\0\0\x80\x7f", 4) + pixels(20)), "image 0 holds inf");
   fails(0, npy("|u1", "0, 2, 3", ""), "train");
   fails(1, npy("<f4", "1,", pixels(4)), "floating point");
-  fails(1, npy("<i4", "3,", little(0, 12)), "train");
+  fails(1, npy("<i4", "3,", std::string(12, '\0')), "train");
   fails(1, npy("<i8", "4,", std::string(32, '\xff')), "label -1 of example 0");
   fails(2, "not an array", "not a .npy array");
   Members m = sample();

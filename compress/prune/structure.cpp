@@ -1,0 +1,47 @@
+#include "compress/prune/structure.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/error.h"
+
+namespace pare {
+
+std::string PruneStructure::name() const {
+  if (is_n_of_m()) return message("{}:{}", keep, of);
+  return rows == 1 && columns == 1 ? "unstructured" : message("{}x{}", rows, columns);
+}
+
+PruneStructure parse_structure(const std::string& text) {
+  if (text == "unstructured") return {};
+  const size_t mark = text.find_first_of("x:");
+  int first = 0, second = 0;
+  const auto number = [&](size_t begin, size_t end, int& value) {
+    const auto r = std::from_chars(text.data() + begin, text.data() + end, value);
+    return r.ec == std::errc() && r.ptr == text.data() + end;
+  };
+  const bool numbers =
+      mark != std::string::npos && number(0, mark, first) && number(mark + 1, text.size(), second);
+  if (numbers && text[mark] == 'x' && std::min(first, second) >= 1 && std::max(first, second) <= 64)
+    return {.rows = first, .columns = second};
+  if (numbers && text[mark] == ':' && first >= 1 && first < second && second <= 32)
+    return {.keep = first, .of = second};
+  fail(ErrorCode::usage,
+       "'{}' is no structure: unstructured, blocks of rows x columns (4x1, 8x1, 1x4) or N:M (2:4)",
+       text);
+}
+
+std::vector<std::vector<int64_t>> blocks_of(const Shape& weight, const PruneStructure& structure) {
+  const int64_t rows = weight[0], columns = weight.elements() / std::max<int64_t>(1, rows);
+  std::vector<std::vector<int64_t>> blocks;
+  for (int64_t r = 0; r < rows; r += structure.rows)
+    for (int64_t c = 0; c < columns; c += structure.columns) {
+      auto& block = blocks.emplace_back();
+      for (int64_t i = r; i < std::min(rows, r + structure.rows); ++i)
+        for (int64_t j = c; j < std::min(columns, c + structure.columns); ++j)
+          block.push_back(i * columns + j);
+    }
+  return blocks;
+}
+
+}  // namespace pare
