@@ -109,13 +109,13 @@ struct PruneCommand {
   static std::string speed_note(const Latency& before, const Latency& after, const Graph& graph) {
     const double ratio = before.p50_ms / after.p50_ms;
     const auto batch = before.batch;
-    return fmt::format(
-        "\n{}\n{}",
-        ratio > 1.05 ? fmt::format("{:.2f}x as fast at batch {}.", ratio, batch)
-                     : fmt::format("Not faster at batch {}: where a kernel below is dense, a "
-                                   "measurement found no sparse one faster.",
-                                   batch),
-        compile(graph).describe());
+    return fmt::format("\n{}\n{}",
+                       ratio > 1.05
+                           ? fmt::format("{:.2f}x as fast at batch {}.", ratio, batch)
+                           : fmt::format("Not faster at batch {}: where a kernel below is dense, a "
+                                         "measurement found no sparse one faster.",
+                                         batch),
+                       compile(graph).describe());
   }
   void report(Graph& original, Graph& graph, const Evaluation& before, const Evaluation& pruned,
               const Evaluation& after, const std::string& out) {
@@ -137,8 +137,8 @@ struct PruneCommand {
                   {"file_bytes_after", c},
                   {"latency_before_ms", l.p50_ms},
                   {"latency_after_ms", m.p50_ms},
-         {"latency_batch64_before_ms", l64.p50_ms},
-         {"latency_batch64_after_ms", m64.p50_ms},
+                  {"latency_batch64_before_ms", l64.p50_ms},
+                  {"latency_batch64_after_ms", m64.p50_ms},
                   {"file", out}},
                  before_after_table(
                      {{"test accuracy", percent(before.accuracy), percent(after.accuracy)},
@@ -150,8 +150,8 @@ struct PruneCommand {
                       {"file", human_bytes(double(b)), human_bytes(double(c))},
                       {"latency, batch 1", fmt::format("{:.3f} ms", l.p50_ms),
                        fmt::format("{:.3f} ms", m.p50_ms)},
-             {"latency, batch 64", fmt::format("{:.3f} ms", l64.p50_ms),
-              fmt::format("{:.3f} ms", m64.p50_ms)}}) +
+                      {"latency, batch 64", fmt::format("{:.3f} ms", l64.p50_ms),
+                       fmt::format("{:.3f} ms", m64.p50_ms)}}) +
                      speed_note(l64, m64, graph) + fmt::format("\nsaved {}", out));
   }
 };
