@@ -21,12 +21,13 @@ namespace {
 
 constexpr int64_t batch = 16;
 
-void write_run(const std::string& name, DType dtype, int steps, const std::string& path) {
+void write_run(const std::string& name, DType dtype, int steps, const std::string& path,
+               uint64_t seed, double rate) {
   const bool colour = name == "cifar-cnn" || name.starts_with("resnet");
   const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
-  const auto net = make_model(name, shape, 10, 1);
+  const auto net = make_model(name, shape, 10, seed);
   to_dtype(*net, dtype);
-  Rng rng(1);
+  Rng rng(seed);
   std::vector<float> pixels(size_t(batch * shape.channels * shape.height * shape.width));
   for (float& p : pixels) p = float(rng.normal());
   std::vector<int32_t> classes(batch);
@@ -44,7 +45,7 @@ void write_run(const std::string& name, DType dtype, int steps, const std::strin
     order += (order.empty() ? "" : " ") + key;
   }
   out.set_metadata("order", order);
-  Sgd sgd(named_parameters(*net), {.rate = 0.01, .momentum = 0.9});
+  Sgd sgd(named_parameters(*net), {.rate = rate, .momentum = 0.9});
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {
     Tape tape;
@@ -63,13 +64,15 @@ void write_run(const std::string& name, DType dtype, int steps, const std::strin
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: parity NET f32|f64 STEPS FILE\n");
+  if (argc < 5 || argc > 7) {
+    std::fprintf(stderr, "usage: parity NET f32|f64 STEPS FILE [SEED [RATE]]\n");
     return 2;
   }
   try {
     const bool wide = std::string(argv[2]) == "f64";
-    write_run(argv[1], wide ? DType::f64 : DType::f32, std::atoi(argv[3]), argv[4]);
+    write_run(argv[1], wide ? DType::f64 : DType::f32, std::atoi(argv[3]), argv[4],
+              argc > 5 ? std::strtoull(argv[5], nullptr, 10) : 1,
+              argc > 6 ? std::strtod(argv[6], nullptr) : 0.01);
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return int(e.code());
