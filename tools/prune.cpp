@@ -2,7 +2,7 @@
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
-#include "tools/compress_report.h"
+#include "tools/prune_channels.h"
 
 namespace pare::tool {
 namespace {
@@ -50,10 +50,12 @@ void add_prune(CLI::App& app) {
   command->add_option("file", f.file, "model file")->required();
   command->add_option(
       "--method", f.method,
-      "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random");
+      "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random; "
+      "channels also by bn-scale, fpgm, group");
   command->add_option(
       "--structure", f.structure,
-      "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4)");
+      "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4); "
+      "channel or block (whole residual blocks), which make the network itself smaller");
   command->add_option("--sparsity", f.sparsity, "share of the weights to remove, 0..1");
   command->add_option("--scope", f.scope,
                       "rank within each layer (local), over all (global), or by extents (erk)");
@@ -61,7 +63,25 @@ void add_prune(CLI::App& app) {
   command->add_option("--rounds", f.rounds, "rounds of iterative pruning");
   add_common(*command, run->common, with_data | with_out | with_seed | with_batch);
   add_training(*command, run->training);
-  command->callback([run] { run_prune(*run); });
+  auto structured = std::make_shared<StructuredFlags>();
+  add_structured(*command, *structured);
+  command->callback([run, structured, command] {
+    const PruneFlags& flags = run->flags;
+    check_structured(*structured, flags.structure);
+    if (!is_structured(flags.structure)) return run_prune(*run);
+    StructuredPruning options{.common = run->common,
+                              .training = run->training,
+                              .flags = *structured,
+                              .file = flags.file,
+                              .method = flags.method,
+                              .structure = flags.structure,
+                              .scope = flags.scope,
+                              .when = flags.when,
+                              .sparsity = {},
+                              .rounds = flags.rounds};
+    if (command->count("--sparsity")) options.sparsity = flags.sparsity;
+    prune_structured(options);
+  });
 }
 
 }  // namespace pare::tool
