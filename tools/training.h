@@ -15,15 +15,17 @@ struct TrainingFlags {
   std::optional<double> rate, momentum, weight_decay, warmup, clip, holdout;
   std::string teacher;
   double alpha = 0.1, temperature = 4;
+  double norm_penalty = 0;
 };
 void add_training(CLI::App& command, TrainingFlags& flags);
 void apply_flags(const TrainingFlags& flags, const CommonOptions& common, TrainOptions& options);
 
 // The loss of a run: cross-entropy, or with a teacher
-//   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015).
+//   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015),
+// and with a norm penalty L the sum of |gamma| over all batch norms times L added.
 // `task` (JSON) says which; a checkpoint carries it.
 std::string task_of(const TrainingFlags& flags);
-void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student);
+void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph);
 
 // Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it.
 TrainReport run_training(Trainer& trainer);

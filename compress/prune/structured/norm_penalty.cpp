@@ -6,7 +6,7 @@
 
 namespace pare {
 
-LossFn with_norm_penalty(LossFn loss, Graph& graph, double lambda) {
+LossFn with_norm_penalty(LossFn loss, const Graph& graph, double lambda) {
   check(lambda >= 0, "the penalty on batch norm scales is {}, expected at least 0", lambda);
   std::vector<Param> scales;
   for (const GraphNode& node : graph.nodes) {

@@ -7,8 +7,8 @@
 
 namespace pare {
 
-// loss + lambda sum |gamma| over all batch norms of `graph`, which must outlive the function; usual
-// lambdas are 1e-5 to 1e-4. Throws Error{usage} for a negative lambda and where there is no norm.
-LossFn with_norm_penalty(LossFn loss, Graph& graph, double lambda);
+// loss + lambda sum |gamma| over all batch norms of `graph`; usual lambdas are 1e-5 to 1e-4. Throws
+// Error{usage} for a negative lambda and where there is no norm.
+LossFn with_norm_penalty(LossFn loss, const Graph& graph, double lambda);
 
 }  // namespace pare
