@@ -109,7 +109,7 @@ class Run {
       note(o_.common, "  {:<28} {:>5} of {:>5} channels kept", g.name, g.kept, g.channels);
     }
     for (const KeptChannels& k : report.whole)
-      note(o_.common, "  {:<28} {:>5} kept whole: {}", k.name, k.channels, k.why);
+      note(o_.common, "  {:<28} {:>5} stay whole: {}", k.name, k.channels, k.why);
   }
 
   Json history() const {

@@ -213,6 +213,59 @@ TEST_CASE("what pruning does not know stays whole and is named") {
   CHECK_THROWS_WITH_AS(prune_channels(h, FilterNorm(1)), doctest::Contains("test_mystery"), Error);
 }
 
+namespace {
+
+// Swaps the first `half` channels with those behind them: an op with a rule of its own.
+const Op& swap_op() {
+  static const Op& op = register_op(
+      {.name = "test_swap",
+       .infer = [](Call& c) { c.output(c.x().shape(), c.x().dtype(), Format::plain); },
+       .forward =
+           [](Call& c) {
+             const int64_t half = c.attrs->integer("half"), n = c.x().size(1);
+             for (int64_t i = 0; i < c.x().elements(); ++i) {
+               const int64_t row = i / n, k = i % n;
+               c.outputs[0].data<float>()[row * n + (k < half ? n - half + k : k - half)] =
+                   c.x().data<float>()[i];
+             }
+           },
+       .differentiable = false,
+       .couple =
+           [](ChannelTies& t) {
+             const int64_t half = t.attrs().integer("half"), n = t.shape(input_at())[1];
+             for (int64_t i = 0; i < n; ++i)
+               t.tie(input_at(), 1, i, output_at(), 1, i < half ? n - half + i : i - half);
+           },
+       .resize =
+           [](const ChannelCut& cut, Attrs& attrs) {
+             attrs.set("half", cut.kept_below(input_at(), 1, attrs.integer("half")));
+           }});
+  return op;
+}
+
+}  // namespace
+
+TEST_CASE("an op of the user's says how its channels couple") {
+  struct Swap : Module {
+    Tensor forward(const Tensor& x, Mode) override {
+      return apply(swap_op(), {&x}, Attrs().set("half", 2));
+    }
+    void visit(Visitor&) override {}
+  };
+  Sequential net;
+  net.add<Dense>("a", 5, 6).add("swap", std::make_unique<Swap>()).add<Dense>("b", 6, 3);
+  initialize(net, 1);
+  Graph g = capture(net, Tensor::zeros({1, 5}));
+  const ChannelAnalysis analysis = find_channel_groups(g);
+  REQUIRE(list_groups(analysis) == "a 6");
+  const KeptUnits kept = {{0, 1, 1, 0, 1, 0}};
+  Graph zeroed = with_zeroed_channels(g, analysis, kept);
+  remove_channels(g, analysis, kept);
+  CHECK(g.nodes[1].attrs.integer("half") == 1);
+  const Tensor x = noise({2, 5}, 1);
+  CHECK(distance(g(x), zeroed(x)) < 1e-6);
+}
+
 TEST_CASE("a pruned network trains on with the optimizer it had, saves, loads and compiles") {
   const auto net = make_model("resnet20", {3, 16, 16}, 4, 5);
   Graph g = capture(*net, Tensor::zeros({1, 3, 16, 16}));

@@ -86,13 +86,7 @@ std::vector<ResidualBlock> residual_blocks(const Graph& graph) {
 }
 
 Graph without_block(const Graph& graph, const ResidualBlock& block) {
-  Graph g;
-  g.values = graph.values;
-  g.nodes = graph.nodes;
-  g.buffers = graph.buffers;
-  g.input = graph.input;
-  g.outputs = graph.outputs;
-  g.metadata = graph.metadata;
+  Graph g = graph.share();
   const int k = g.find_node(block.node);
   check(k >= 0, "no node is named '{}'", block.node);
   const GraphNode sum = g.nodes[size_t(k)];

@@ -156,16 +156,19 @@ ChannelAnalysis find_channel_groups(const Graph& graph) {
 std::string describe(const Graph& graph, const ChannelAnalysis& analysis) {
   std::string text;
   for (const ChannelGroup& g : analysis.groups) {
-    text += message("{}: {} channels; cuts", g.name, g.channels());
+    text += message("{}: {} channels, cut from", g.name, g.channels());
+    const char* separator = " ";
     for (const ChannelAxis& a : g.axes) {
       if (a.value < 0 || graph.values[size_t(a.value)].kind != ValueKind::param) continue;
-      text += message(" {}[{}]", graph.values[size_t(a.value)].name, a.axis);
-      if (a.per_unit > 1) text += message("x{}", a.per_unit);
+      text += message("{}{} axis {}", separator, graph.values[size_t(a.value)].name, a.axis);
+      if (a.per_unit > 1) text += message(" ({} each)", a.per_unit);
+      separator = ", ";
     }
     text += "\n";
   }
   for (const KeptChannels& k : analysis.kept)
-    text += message("{}: {} channels kept whole: {}\n", k.name, k.channels, k.why);
+    text += message("{}: {} channels stay whole: {}\n", k.name, k.channels, k.why);
+  if (!text.empty()) text.pop_back();
   return text;
 }
 

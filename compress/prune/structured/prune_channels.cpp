@@ -68,7 +68,8 @@ std::vector<int64_t> allocate(const std::vector<Ranked>& groups, int64_t count,
   if (o.scope == PruneScope::local) {
     const double share = double(count) / double(std::max<int64_t>(1, total));
     for (size_t g = 0; g < groups.size(); ++g)
-      kept[g] -= std::min<int64_t>(std::llround(share * double(kept[g])), kept[g] - groups[g].floor);
+      kept[g] -=
+          std::min<int64_t>(std::llround(share * double(kept[g])), kept[g] - groups[g].floor);
   } else {
     struct Candidate {
       double score;

@@ -124,13 +124,7 @@ KeptUnits keep_all(const ChannelAnalysis& analysis) {
 
 Graph without_channels(const Graph& graph, const ChannelAnalysis& analysis, const KeptUnits& kept) {
   const Cuts cuts = find_cuts(graph, analysis, kept);
-  Graph g;
-  g.values = graph.values;
-  g.nodes = graph.nodes;
-  g.buffers = graph.buffers;
-  g.input = graph.input;
-  g.outputs = graph.outputs;
-  g.metadata = graph.metadata;
+  Graph g = graph.share();
   for (GraphNode& node : g.nodes)
     resize_attributes(*node.op, NodeCut(graph, node, cuts), node.attrs);
   std::map<int, bool> touched;
