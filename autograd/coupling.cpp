@@ -81,6 +81,8 @@ void couple_producer(ChannelTies& t) {
 }  // namespace
 
 void ChannelTies::tie(Operand a, int axis_a, Operand b, int axis_b) {
+  check(axis_a >= 0 && axis_a < shape(a).size(), "a coupling rule ties axis {} of {}", axis_a,
+        shape(a).size());
   const int64_t n = shape(a)[axis_a];
   for (int64_t i = 0; i < n; ++i) tie(a, axis_a, i, b, axis_b, i);
 }

@@ -144,6 +144,7 @@ void resize_pad(const ChannelCut& cut, Attrs& attrs) {
 // concat, with `part` an input and `whole` the output; split, the other way round.
 void couple_parts(ChannelTies& t, Operand::Kind part, Operand whole) {
   const auto axis = int(t.attrs().integer("axis"));
+  if (axis < 0 || axis >= t.shape(whole).size()) return;
   int64_t offset = 0;
   for (int i = 0; i < t.count(part); ++i) {
     const Operand p{part, i};

@@ -37,16 +37,17 @@ std::string layer_name(const std::string& parameter) {
   return dot == std::string::npos ? parameter : parameter.substr(0, dot);
 }
 
-// Parameters in the order in which the nodes read them.
-std::vector<int> places(const Graph& graph) {
-  std::vector<int> place(graph.values.size(), int(graph.values.size()));
+// The place of each value among those that nodes read, in order.
+std::vector<int> find_places(const Graph& graph) {
+  std::vector<int> place(graph.values.size(), -1);
   int next = 0;
   for (const GraphNode& node : graph.nodes)
     for (const int v : node.inputs)
-      if (place[size_t(v)] == int(graph.values.size())) place[size_t(v)] = next++;
+      if (place[size_t(v)] < 0) place[size_t(v)] = next++;
   return place;
 }
 
+// The points of one set, by axis.
 struct AxisPoints {
   int slot, axis;
   std::vector<int64_t> indices;
@@ -58,6 +59,105 @@ Signature signature_of(const Unit& unit) {
   for (const AxisPoints& a : unit) s.push_back({a.slot, a.axis, int64_t(a.indices.size())});
   return s;
 }
+
+// Reads units and what stays whole from the points; one per analysis.
+class Reader {
+ public:
+  Reader(const Graph& graph, Points& points)
+      : graph_(graph), points_(points), roles_(find_roles(graph)), places_(find_places(graph)) {
+    for (int slot = 0; slot < points.slots(); ++slot)
+      for (int axis = 0; axis < points.shape(slot).size(); ++axis)
+        for (int64_t i = 0; i < points.extent(slot, axis); ++i) read(slot, axis, i);
+  }
+
+  ChannelAnalysis analysis() const {
+    std::map<Signature, std::vector<const Unit*>> alike;
+    for (const auto& [root, unit] : units_) alike[signature_of(unit)].push_back(&unit);
+    std::map<std::pair<int, int64_t>, ChannelGroup> ordered;  // by first layer and channel
+    for (auto& [signature, units] : alike) {
+      const int lead = lead_axis(signature);
+      // What no layer makes, or is a single unit, has nothing to remove.
+      if (lead < 0 || units.size() < 2) continue;
+      const auto first = [&](const Unit* u) { return (*u)[size_t(lead)].indices[0]; };
+      std::sort(units.begin(), units.end(),
+                [&](const Unit* a, const Unit* b) { return first(a) < first(b); });
+      const int layer = places_[size_t(signature[size_t(lead)][0])];
+      ordered[{layer, first(units[0])}] = group_of(signature, units, lead);
+    }
+    ChannelAnalysis found;
+    for (auto& [place, group] : ordered) {
+      // Groups that start at one layer are told apart by a number.
+      int same = 1;
+      for (const ChannelGroup& g : found.groups)
+        same += g.name == group.name || g.name.starts_with(group.name + "#");
+      if (same > 1) group.name += "#" + std::to_string(same);
+      found.groups.push_back(std::move(group));
+    }
+    for (const auto& [place, k] : kept_) found.kept.push_back(k);
+    return found;
+  }
+
+ private:
+  ChannelRole role(int slot, int axis) const {
+    const auto it = roles_.find({slot, axis});
+    return it == roles_.end() ? ChannelRole::other : it->second;
+  }
+
+  void read(int slot, int axis, int64_t i) {
+    const int64_t p = points_.point(slot, axis, i);
+    if (const std::string* why = points_.why_kept(p)) {
+      if (role(slot, axis) != ChannelRole::filter) return;
+      KeptChannels& k = kept_[{places_[size_t(slot)], *why}];
+      k.name = layer_name(graph_.values[size_t(slot)].name);
+      k.why = *why;
+      ++k.channels;
+      return;
+    }
+    Unit& unit = units_[points_.find(p)];
+    if (unit.empty() || unit.back().slot != slot || unit.back().axis != axis)
+      unit.push_back({slot, axis, {}});
+    unit.back().indices.push_back(i);
+  }
+
+  // The filters that come first: they name the group and order its units. -1 without any.
+  int lead_axis(const Signature& signature) const {
+    int lead = -1;
+    const auto place = [&](int a) { return places_[size_t(signature[size_t(a)][0])]; };
+    for (int a = 0; a < int(signature.size()); ++a)
+      if (role(int(signature[size_t(a)][0]), int(signature[size_t(a)][1])) == ChannelRole::filter &&
+          (lead < 0 || place(a) < place(lead)))
+        lead = a;
+    return lead;
+  }
+
+  ChannelGroup group_of(const Signature& signature, const std::vector<const Unit*>& units,
+                        int lead) const {
+    const auto values = int(graph_.values.size());
+    const auto& [first, axis, per_unit] = signature[size_t(lead)];
+    ChannelGroup group{.name = layer_name(graph_.values[size_t(first)].name),
+                       .axes = {},
+                       .units = int64_t(units.size()),
+                       .channels_per_unit = per_unit};
+    for (size_t a = 0; a < signature.size(); ++a) {
+      const auto slot = int(signature[a][0]);
+      ChannelAxis& to = group.axes.emplace_back();
+      (slot < values ? to.value : to.buffer) = slot < values ? slot : slot - values;
+      to.axis = int(signature[a][1]);
+      to.role = role(slot, to.axis);
+      to.per_unit = signature[a][2];
+      for (const Unit* unit : units)
+        to.indices.insert(to.indices.end(), (*unit)[a].indices.begin(), (*unit)[a].indices.end());
+    }
+    return group;
+  }
+
+  const Graph& graph_;
+  Points& points_;
+  Roles roles_;
+  std::vector<int> places_;
+  std::map<int64_t, Unit> units_;                             // by representative
+  std::map<std::pair<int, std::string>, KeptChannels> kept_;  // by the place of the layer
+};
 
 }  // namespace
 
@@ -74,83 +174,7 @@ ChannelAnalysis find_channel_groups(const Graph& graph) {
       points.keep(int(v), a, message("'{}' carries a transform", value.name));
   }
   for (const GraphNode& node : graph.nodes) tie_node(points, node);
-
-  // Units: the points of each set, by axis.
-  std::map<int64_t, Unit> units;  // by representative
-  const Roles roles = find_roles(graph);
-  const std::vector<int> place = places(graph);
-  std::map<std::pair<int, std::string>, KeptChannels> kept;  // by the place of the layer
-  for (int slot = 0; slot < points.slots(); ++slot)
-    for (int axis = 0; axis < points.shape(slot).size(); ++axis)
-      for (int64_t i = 0; i < points.extent(slot, axis); ++i) {
-        const int64_t p = points.point(slot, axis, i);
-        const std::string why = points.why_kept(p);
-        if (why.empty()) {
-          auto& unit = units[points.find(p)];
-          if (unit.empty() || unit.back().slot != slot || unit.back().axis != axis)
-            unit.push_back({slot, axis, {}});
-          unit.back().indices.push_back(i);
-          continue;
-        }
-        const auto role = roles.find({slot, axis});
-        if (role == roles.end() || role->second != ChannelRole::filter) continue;
-        KeptChannels& k = kept[{place[size_t(slot)], why}];
-        k.name = layer_name(graph.values[size_t(slot)].name);
-        k.why = why;
-        ++k.channels;
-      }
-
-  // Groups: units with the same axes, as often.
-  std::map<Signature, std::vector<const Unit*>> alike;
-  for (const auto& [root, unit] : units) alike[signature_of(unit)].push_back(&unit);
-  std::vector<std::pair<int, ChannelGroup>> found;
-  for (auto& [signature, members] : alike) {
-    // The first layer among them names the group and orders its units.
-    int first = int(graph.values.size());
-    size_t lead = 0;
-    for (size_t a = 0; a < signature.size(); ++a) {
-      const auto role = roles.find({int(signature[a][0]), int(signature[a][1])});
-      if (role == roles.end() || role->second != ChannelRole::filter) continue;
-      if (place[size_t(signature[a][0])] >= first) continue;
-      first = place[size_t(signature[a][0])];
-      lead = a;
-    }
-    // What no layer makes, or is a single unit, has nothing to remove.
-    if (first == int(graph.values.size()) || members.size() < 2) continue;
-    std::sort(members.begin(), members.end(), [&](const Unit* a, const Unit* b) {
-      return (*a)[lead].indices[0] < (*b)[lead].indices[0];
-    });
-    ChannelGroup group;
-    group.name = layer_name(graph.values[size_t(signature[lead][0])].name);
-    group.units = int64_t(members.size());
-    group.channels_per_unit = signature[lead][2];
-    for (size_t a = 0; a < signature.size(); ++a) {
-      ChannelAxis& to = group.axes.emplace_back();
-      const int slot = int(signature[a][0]);
-      (slot < int(graph.values.size()) ? to.value : to.buffer) =
-          slot < int(graph.values.size()) ? slot : slot - int(graph.values.size());
-      to.axis = int(signature[a][1]);
-      to.per_unit = signature[a][2];
-      if (const auto role = roles.find({slot, to.axis}); role != roles.end())
-        to.role = role->second;
-      for (const Unit* unit : members)
-        to.indices.insert(to.indices.end(), (*unit)[a].indices.begin(), (*unit)[a].indices.end());
-    }
-    found.emplace_back(first, std::move(group));
-  }
-  std::stable_sort(found.begin(), found.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  ChannelAnalysis analysis;
-  for (auto& [first, group] : found) {
-    // Two groups that start at one layer (a stage that widens) are told apart by a number.
-    int same = 1;
-    for (const ChannelGroup& g : analysis.groups)
-      same += g.name == group.name || g.name.starts_with(group.name + "#");
-    if (same > 1) group.name += "#" + std::to_string(same);
-    analysis.groups.push_back(std::move(group));
-  }
-  for (auto& [key, k] : kept) analysis.kept.push_back(std::move(k));
-  return analysis;
+  return Reader(graph, points).analysis();
 }
 
 std::string describe(const Graph& graph, const ChannelAnalysis& analysis) {

@@ -15,6 +15,9 @@ Points::Points(const Graph& graph) : values_(int(graph.values.size())) {
     const bool param = slot < values_ && graph.values[size_t(slot)].kind == ValueKind::param;
     for (int a = 0; a < Ints::capacity; ++a) {
       first_.push_back(int64_t(has_param_.size()));
+      constexpr int64_t most = int64_t(1) << 28;
+      check(extent(slot, a) >= 0 && extent(slot, a) < most - first_.back(), ErrorCode::bad_input,
+            "prune: the graph promises {} indices on one axis", extent(slot, a));
       has_param_.insert(has_param_.end(), size_t(extent(slot, a)), param);
     }
   }
@@ -51,9 +54,9 @@ void Points::keep(int slot, int axis, const std::string& why) {
   }
 }
 
-std::string Points::why_kept(int64_t p) {
+const std::string* Points::why_kept(int64_t p) {
   const int r = why_[size_t(find(p))];
-  return r < 0 ? std::string() : reasons_[size_t(r)];
+  return r < 0 ? nullptr : &reasons_[size_t(r)];
 }
 
 namespace {
@@ -73,6 +76,9 @@ class NodeTies : public ChannelTies {
   }
   using ChannelTies::tie;
   void tie(Operand a, int axis_a, int64_t i, Operand b, int axis_b, int64_t j) override {
+    check(inside(a, axis_a) && inside(b, axis_b),
+          "op '{}' ('{}') ties axis {} to {}, which its operands lack", node_.op->name, node_.name,
+          axis_a, axis_b);
     mention(a, axis_a);
     mention(b, axis_b);
     const int64_t n = points_.extent(slot(a), axis_a), m = points_.extent(slot(b), axis_b);
@@ -108,9 +114,12 @@ class NodeTies : public ChannelTies {
                                            : node_.buffers;
   }
   int slot(Operand o) const {
+    check(o.index >= 0 && o.index < count(o.kind), "op '{}' ('{}') has no operand {} to tie",
+          node_.op->name, node_.name, o.index);
     const int id = ids(o.kind)[size_t(o.index)];
     return o.kind == Operand::Kind::buffer ? points_.slot_of_buffer(id) : id;
   }
+  bool inside(Operand o, int axis) const { return axis >= 0 && axis < shape(o).size(); }
   void mention(Operand o, int axis) { mentioned_.insert({int(o.kind), o.index, axis}); }
 
   Points& points_;

@@ -28,7 +28,7 @@ class Points {
   void join(int64_t a, int64_t b);
   void keep(int slot, int axis, const std::string& why);
   bool has_param(int64_t p) { return has_param_[size_t(find(p))]; }
-  std::string why_kept(int64_t p);  // "" where the point may go
+  const std::string* why_kept(int64_t p);  // null where the point may go
 
  private:
   int values_ = 0;

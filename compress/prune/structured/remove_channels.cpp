@@ -41,6 +41,9 @@ int64_t count(const Flags& flags) {
 
 Tensor take(const Tensor& tensor, int axis, const Flags& flags) {
   const Tensor x = tensor.to(Device{}).plain();
+  check(x.size(axis) == int64_t(flags.size()), ErrorCode::bad_input,
+        "prune: a tensor of {} where the graph promises {} on axis {}", x.shape(), flags.size(),
+        axis);
   Shape shape = x.shape();
   shape.set(axis, count(flags));
   const Tensor y = Tensor::empty(shape, x.dtype());
