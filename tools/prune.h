@@ -16,7 +16,7 @@
 namespace pare::tool {
 
 struct PruneFlags {
-  std::string model;  // a file, or the name of a network
+  std::string file;  // a file, or the name of a network
   std::string method = "magnitude", structure = "unstructured", scope = "global", when = "one-shot",
               ramp = "cubic", control = "none";
   double sparsity = 0.9;
