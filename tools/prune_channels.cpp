@@ -5,10 +5,14 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
+#include "compress/batch_norm.h"
 #include "compress/prune/structured/blocks.h"
 #include "compress/prune/structured/prune_channels.h"
+#include "layers/zoo.h"
 #include "optim/evaluate.h"
 #include "tools/compress_report.h"
+#include "tools/history.h"
+#include "tools/prune_sample.h"
 
 namespace pare::tool {
 namespace {
@@ -35,12 +39,14 @@ class Run {
     if (out_.empty())
       out_ = (o_.file.ends_with(".pare") ? o_.file.substr(0, o_.file.size() - 5) : o_.file) +
              "-pruned.pare";
-    look_at_data();
+    if (blocks() || criterion_->needs_data()) sample_ = pruning_sample(data_);
     before_ = evaluate(graph_, data_.test, data_.preprocessing);
     for (int round = 1; round <= o_.rounds; ++round) {
       // The kept share falls by the same factor each round.
       const double share = double(round) / o_.rounds;
       blocks() ? remove_blocks(share) : remove_channels(share);
+      if (reestimate_batch_norm(graph_, data_) > 0)
+        note(o_.common, "statistics of batch norms were estimated again");
       pruned_ = evaluate(graph_, data_.test, data_.preprocessing);
       note(o_.common, "accuracy {} before, {} after pruning", percent(before_.accuracy),
            percent(pruned_.accuracy));
@@ -49,6 +55,7 @@ class Run {
     }
     save_graph(graph_, out_);
     after_ = evaluate(graph_, data_.test, data_.preprocessing);
+    if (o_.control != "none") train_control();
     report();
   }
 
@@ -57,7 +64,10 @@ class Run {
   double sparsity() const { return o_.sparsity.value_or(blocks() ? 0.3 : 0.5); }
 
   void check_options() {
+    check(!o_.file.empty(), "name a model file to prune");
     check_structured(o_.flags, o_.structure);
+    check(o_.control == "none" || o_.control == "scratch", "--control '{}', expected scratch",
+          o_.control);
     check(o_.when == "one-shot" || o_.when == "iterative",
           "--when {} leaves zeros in place; channels and blocks go one-shot or iteratively",
           o_.when);
@@ -73,15 +83,6 @@ class Run {
     channel_options_.widths = o_.flags.widths;
     channel_options_.round_to = o_.flags.round_to;
     channel_options_.floor = o_.flags.floor.value_or(channel_options_.floor);
-  }
-
-  // 512 training examples, the same for every seed.
-  void look_at_data() {
-    if (!blocks() && !criterion_->needs_data()) return;
-    Loader loader(hold_out(data_.train, 0.1).train, data_.preprocessing,
-                  {.batch = 64, .seed = 1, .augment = {}});
-    Batch batch;
-    while (sample_.size() < 8 && loader.next(batch)) sample_.push_back(batch);
   }
 
   void remove_blocks(double share) {
@@ -134,6 +135,26 @@ class Run {
     Trainer trainer(graph_, data_, options);
     set_task_loss(trainer, options.task, graph_);
     run_training(trainer);
+    epochs_ += options.epochs;
+  }
+
+  std::string control_file() const { return out_.substr(0, out_.rfind(".pare")) + "-scratch.pare"; }
+  // Fresh weights of the same shapes, trained as long as the network was before and after pruning
+  // (Liu et al. 2019: often as good).
+  void train_control() {
+    const std::string model = graph_.get_metadata("model");
+    Graph fresh = graph_.clone();
+    reinitialize(fresh, o_.common.seed + 1000, initial_gain(model));
+    TrainOptions options = default_recipe(model, data_);
+    const int64_t usual = options.epochs, before = trained_epochs(original_);
+    apply_flags(o_.training, o_.common, options);
+    control_epochs_ = options.epochs = epochs_ + (before > 0 ? before : usual);
+    options.out = control_file();
+    note(o_.common, "the control: fresh weights of the same shapes, {} epochs", options.epochs);
+    Trainer trainer(fresh, data_, options);
+    set_task_loss(trainer, options.task, fresh);
+    run_training(trainer);
+    control_ = evaluate(fresh, data_.test, data_.preprocessing);
   }
 
   void report() {
@@ -148,6 +169,7 @@ class Run {
     Json json = {{"method", blocks() ? "loss" : o_.method},
                  {"structure", o_.structure},
                  {"sparsity", share},
+                 {"when", o_.when},
                  {"accuracy_before", before_.accuracy},
                  {"accuracy_pruned", pruned_.accuracy},
                  {"accuracy_after", after_.accuracy},
@@ -165,6 +187,15 @@ class Run {
       json["removed"] = removed_list_;
     else
       json["groups"] = groups_json();
+    std::string control;
+    if (control_) {
+      json["control"] = {{"kind", o_.control},
+                         {"epochs", control_epochs_},
+                         {"accuracy", control_->accuracy},
+                         {"file", control_file()}};
+      control = fmt::format("\nfresh weights of the same shapes, {} epochs: {}", control_epochs_,
+                            percent(control_->accuracy));
+    }
     json["file"] = out_;
     const auto milliseconds = [](const Latency& x) { return fmt::format("{:.3f} ms", x.p50_ms); };
     std::vector<BeforeAfter> rows = {
@@ -182,7 +213,7 @@ class Run {
     rows.push_back({"latency, batch 64", milliseconds(l64), milliseconds(m64)});
     const double macs = double(s.effective_macs) / double(std::max<int64_t>(1, t.effective_macs));
     print_result(o_.common, json,
-                 before_after_table(rows) + speed_note("1", macs, l.p50_ms / m.p50_ms) +
+                 before_after_table(rows) + control + speed_note("1", macs, l.p50_ms / m.p50_ms) +
                      speed_note("64", macs, l64.p50_ms / m64.p50_ms) +
                      fmt::format("\nsaved {}", out_));
   }
@@ -219,7 +250,9 @@ class Run {
   std::vector<Batch> sample_;
   std::vector<PrunedGroup> groups_;
   std::vector<std::string> removed_list_;
-  int64_t removed_ = 0;  // blocks
+  int64_t removed_ = 0;                      // blocks
+  int64_t epochs_ = 0, control_epochs_ = 0;  // trained here
+  std::optional<Evaluation> control_;
   Evaluation before_, pruned_, after_;
 };
 

@@ -26,7 +26,7 @@ struct StructuredPruning {
   CommonOptions common;
   TrainingFlags training;
   StructuredFlags flags;
-  std::string file, method, structure, scope, when;
+  std::string file, method, structure, scope, when, control;
   std::optional<double> sparsity;  // default: half the channels
   int rounds = 1;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/prune/at_init.h"
 #include "compress/prune/data_criteria.h"
 #include "core/random.h"
 
@@ -19,6 +20,18 @@ std::vector<PrunableWeight> prunable_weights(const Graph& graph) {
     if (!known) weights.push_back({v.name, node.name, v.param});
   }
   return weights;
+}
+
+std::vector<std::string> weights_left_dense(const Graph& graph) {
+  const auto known = prunable_weights(graph);
+  std::vector<std::string> names;
+  for (const GraphValue& v : graph.values) {
+    if (v.kind != ValueKind::param || v.param.value().rank() < 2) continue;
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const PrunableWeight& w) { return w.param.same_as(v.param); }))
+      names.push_back(v.name);
+  }
+  return names;
 }
 
 Tensor Magnitude::scores(const PrunableWeight& weight) const {
@@ -50,6 +63,8 @@ constexpr Known criteria[] = {{"magnitude", make<Magnitude>},
                               {"snip", make<Snip>},
                               {"fisher", make<Fisher>},
                               {"wanda", make<Wanda>},
+                              {"grasp", make<Grasp>},
+                              {"synflow", make<SynFlow>},
                               {"random", [](uint64_t seed) -> std::unique_ptr<Criterion> {
                                  return std::make_unique<RandomScores>(seed);
                                }}};
