@@ -6,6 +6,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
 #include "compress/batch_norm.h"
+#include "compress/prune/lottery.h"
 #include "compress/prune/structured/blocks.h"
 #include "compress/prune/structured/prune_channels.h"
 #include "layers/zoo.h"
