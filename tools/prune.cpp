@@ -108,19 +108,19 @@ void add_prune(CLI::App& app) {
     const PruneFlags& flags = run->flags;
     check_structured(*structured, flags.structure);
     if (!is_structured(flags.structure)) return run_prune(*run);
-    StructuredPruning options{.common = run->common,
-                              .training = run->training,
-                              .flags = *structured,
-                              .file = flags.file,
-                              .method = flags.method,
-                              .structure = flags.structure,
-                              .scope = flags.scope,
-                              .when = flags.when,
-                              .control = flags.control,
-                              .sparsity = {},
-                              .rounds = flags.rounds.value_or(3)};
-    if (command->count("--sparsity")) options.sparsity = flags.sparsity;
-    prune_structured(options);
+    StructuredPruning how{.common = run->common,
+                          .training = run->training,
+                          .flags = *structured,
+                          .file = flags.file,
+                          .method = flags.method,
+                          .structure = flags.structure,
+                          .scope = flags.scope,
+                          .when = flags.when,
+                          .control = flags.control,
+                          .sparsity = {},
+                          .rounds = flags.rounds.value_or(3)};
+    if (command->count("--sparsity")) how.sparsity = flags.sparsity;
+    prune_structured(how);
   });
 }
 
