@@ -1,7 +1,7 @@
 // What the files of `pare prune` share: the options, and a run from the file that is read to the
 // report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
 // prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_train.cpp trains,
-// prune_report.cpp measures and prints.
+// prune_report.cpp measures and prints, prune_speed.cpp explains what became of the speed.
 #pragma once
 
 #include <optional>

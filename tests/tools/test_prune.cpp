@@ -85,6 +85,12 @@ TEST_CASE("every way of pruning ends at the sparsity asked for") {
           0);
   REQUIRE(run(f, "prune m.pare --when lottery --rounds 1 --epochs 4 --out b.pare").code == 0);
   CHECK(result(f, "eval a.pare", {})["loss"] == result(f, "eval b.pare", {})["loss"]);
+  // So is a file of the untrained network.
+  REQUIRE(run(f, "train mlp --data mnist --epochs 0 --out u.pare").code == 0);
+  REQUIRE(run(f, "prune u.pare --when init --method snip --epochs 1 --out c.pare").code == 0);
+  REQUIRE(run(f, "prune mlp --data mnist --when init --method snip --epochs 1 --out d.pare").code ==
+          0);
+  CHECK(result(f, "eval c.pare", {})["loss"] == result(f, "eval d.pare", {})["loss"]);
 }
 
 TEST_CASE("the control trains fresh weights under the same masks for as many epochs") {
