@@ -29,4 +29,8 @@ Json parse_json(std::string_view text, std::string_view what) {
   }
 }
 
+std::string to_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace pare

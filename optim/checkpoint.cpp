@@ -85,7 +85,7 @@ void Trainer::save_checkpoint() const {
             {"machine", to_string(current_isa())},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
-  writer.set_metadata(key, j.dump());
+  writer.set_metadata(key, to_text(j));
   writer.write(options_.out + ".ckpt");
 }
 

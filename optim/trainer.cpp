@@ -119,7 +119,7 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
   fail(
       ErrorCode::diverged,
       "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and it is '{}' "
-      "that blows up; the weights are as before this step. Lower the learning rate ({}) or clip "
+      "that blows up; no weight was changed in this step. Lower the learning rate ({}) or clip "
       "the gradients",
       state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
 }
@@ -189,12 +189,13 @@ TrainReport Trainer::run() {
       const double t = now();
       const int64_t done = state_.batch - first_batch, left = steps() - state_.step;
       const double rate = double(done) / (t - began);
-      progress.live(
-          message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",
-                  state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
-                  std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
-                  std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
-                  int64_t(rate * double(options_.batch)), clock_time(double(left) / rate)));
+      progress.live([&] {
+        return message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",
+                       state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
+                       std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
+                       std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
+                       int64_t(rate * double(options_.batch)), clock_time(double(left) / rate));
+      });
       if (interrupted()) {
         state_.seconds += t - start;
         state_.report.interrupted = true;

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
@@ -41,8 +43,9 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
 }
 
 void print_result(const CommonOptions& options, const Json& json, const std::string& text) {
-  fmt::print("{}\n", options.json ? json.dump() : text);
-  std::fflush(stdout);
+  fmt::print("{}\n", options.json ? to_text(json) : text);
+  check(std::fflush(stdout) == 0 && !std::ferror(stdout), ErrorCode::io,
+        "cannot write the result to standard output: {}", std::strerror(errno));
 }
 
 std::string human_bytes(double bytes) {

@@ -16,7 +16,7 @@ void add_history(Graph& graph, const Json& entry) {
   Json history = stored.empty() ? Json::array() : parse_json(stored, "the model's history");
   check(history.is_array(), ErrorCode::bad_input, "the model's history is no list");
   history.push_back(entry);
-  graph.set_metadata("history", history.dump());
+  graph.set_metadata("history", to_text(history));
 }
 
 }  // namespace pare::tool

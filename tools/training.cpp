@@ -48,7 +48,7 @@ std::string task_of(const TrainingFlags& f) {
   check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
   check(f.temperature > 0, "--temperature {}, expected above 0", f.temperature);
   if (f.teacher.empty()) return {};
-  return Json{{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}}.dump();
+  return to_text({{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}});
 }
 
 void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student) {
