@@ -58,6 +58,7 @@ void add_summary(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_prune(CLI::App& app);
+void add_sensitivity(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_distill(CLI::App& app);
 void add_data(CLI::App& app);

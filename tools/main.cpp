@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   tool::add_predict(app);
   tool::add_bench(app);
   tool::add_prune(app);
+  tool::add_sensitivity(app);
   tool::add_quantize(app);
   tool::add_distill(app);
   tool::add_data(app);

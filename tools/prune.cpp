@@ -1,8 +1,8 @@
-// pare prune FILE: identify, eliminate, fine-tune, measure.
+// pare prune FILE|MODEL: identify, eliminate, train, measure. pare prune --resume OUT.ckpt.
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
-#include "tools/compress_report.h"
+#include "tools/prune_sample.h"
 
 namespace pare::tool {
 namespace {
@@ -11,32 +11,43 @@ std::string stem(const std::string& path) {
   return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
 }
 
-// 512 training examples, the same for every seed.
-std::vector<Batch> batches_to_look_at(const Dataset& data) {
-  Loader loader(hold_out(data.train, 0.1).train, data.preprocessing,
-                {.batch = 64, .seed = 1, .augment = {}});
-  std::vector<Batch> batches(8);
-  size_t n = 0;
-  while (n < batches.size() && loader.next(batches[n])) ++n;
-  batches.resize(n);
-  return batches;
+void begin(PruneRun& run) {
+  check_prune_flags(run);
+  const PruneFlags& f = run.flags;
+  Start start = start_from(f.model, run.common);
+  run.graph = std::move(start.graph);
+  run.data = std::move(start.data);
+  run.original = run.graph.clone();
+  run.out = run.common.out.empty() ? stem(f.model) + "-pruned.pare" : run.common.out;
+  run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
+}
+
+void go_on(PruneRun& run) {
+  run.checkpoint = load_checkpoint(run.resume);
+  read_task(run, run.checkpoint->options.task);
+  run.checkpoint->options.quiet = run.common.quiet;
+  run.out = run.checkpoint->options.out;
+  Start start = start_from(run.flags.model, run.common);
+  run.original = std::move(start.graph);
+  run.data = std::move(start.data);
+  note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
+       run.checkpoint->options.epochs);
 }
 
 void run_prune(PruneRun& run) {
-  const PruneFlags& f = run.flags;
   run.common.apply();
-  check_prune_flags(f);
-  run.criterion = make_criterion(f.method, run.common.seed);
-  run.graph = open_model(f.file);
-  run.original = run.graph.clone();
-  run.data = open_data(run.common, run.graph);
-  run.data.preprocessing = preprocessing_of(run.graph, run.data);
-  run.out = run.common.out.empty() ? stem(f.file) + "-pruned.pare" : run.common.out;
-  if (run.criterion->needs_data()) run.sample = batches_to_look_at(run.data);
-  run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
+  check(run.flags.model.empty() != run.resume.empty(),
+        "name a file or a model to prune, or --resume a checkpoint");
+  if (run.resume.empty())
+    begin(run);
+  else
+    go_on(run);
+  run.criterion = make_criterion(run.flags.method, run.common.seed);
+  if (run.criterion->needs_data()) run.sample = pruning_sample(run.data);
   prune_and_train(run);
   save_graph(run.graph, run.out);
   run.after = evaluate(run.graph, run.data.test, run.data.preprocessing);
+  if (run.flags.control != "none") train_control(run);
   report(run);
 }
 
@@ -44,23 +55,50 @@ void run_prune(PruneRun& run) {
 
 void add_prune(CLI::App& app) {
   auto* command = app.add_subcommand("prune", "identify, eliminate, fine-tune");
-  command->footer("Example: pare prune lenet5.pare --sparsity 0.9 --epochs 2 --out pruned.pare");
+  command->footer(
+      "Example: pare prune lenet5.pare --sparsity 0.9 --epochs 2 --out pruned.pare\n"
+      "Example: pare prune lenet5.pare --when gradual --sparsity 0.98 --epochs 10");
   auto run = std::make_shared<PruneRun>();
   PruneFlags& f = run->flags;
-  command->add_option("file", f.file, "model file")->required();
-  command->add_option(
-      "--method", f.method,
-      "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random");
+  command->add_option("model", f.model, "model file; or mlp, lenet5, ... for a new network");
+  auto* resume =
+      command->add_option("--resume", run->resume, "checkpoint (OUT.ckpt) of an interrupted run");
+  const size_t first = command->get_options().size();
+  command->add_option("--method", f.method,
+                      "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, "
+                      "wanda, grasp, synflow, random");
   command->add_option(
       "--structure", f.structure,
       "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4)");
   command->add_option("--sparsity", f.sparsity, "share of the weights to remove, 0..1");
   command->add_option("--scope", f.scope,
                       "rank within each layer (local), over all (global), or by extents (erk)");
-  command->add_option("--when", f.when, "one-shot, or iterative: prune and fine-tune in rounds");
-  command->add_option("--rounds", f.rounds, "rounds of iterative pruning");
+  command->add_option("--when", f.when,
+                      "one-shot; iterative, in rounds with fine-tuning between; gradual, while it "
+                      "trains; init, before it trains; lottery, rounds that rewind the weights; "
+                      "dynamic, dropping and growing connections while it trains (RigL)");
+  command->add_option("--rounds", f.rounds, "rounds of iterative, init and lottery");
+  command->add_option("--ramp", f.ramp,
+                      "how sparsity rises in gradual pruning: cubic, linear, exponential, cosine");
+  command->add_option("--ramp-begin", f.ramp_begin, "share of the training before it rises");
+  command->add_option("--ramp-end", f.ramp_end,
+                      "share of the training after which masks stay (gradual, dynamic)");
+  command->add_option("--every", f.every, "steps between changes of masks (gradual, dynamic)");
+  command->add_option("--fraction", f.fraction,
+                      "share of the connections that dynamic pruning moves at first");
+  command->add_option("--rewind", f.rewind,
+                      "step whose weights lottery tickets go back to; 0: the initial ones");
+  command->add_option("--control", f.control,
+                      "scratch: train fresh weights under the same masks as long, and compare");
+  const size_t last = command->get_options().size();
   add_common(*command, run->common, with_data | with_out | with_seed | with_batch);
+  const size_t training = command->get_options().size();
   add_training(*command, run->training);
+  // A resumed run is the run it was: its options stand in the checkpoint.
+  const auto options = command->get_options();
+  for (size_t i = first; i < options.size(); ++i)
+    if (i < last || i >= training) resume->excludes(options[i]);
+  for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
   command->callback([run] { run_prune(*run); });
 }
 

@@ -1,5 +1,5 @@
 // The elimination of `pare prune`: one pass that removes weights, by the structure asked for.
-#include "compress/prune/prune.h"
+#include "compress/batch_norm.h"
 #include "tools/prune.h"
 
 namespace pare::tool {
@@ -21,12 +21,21 @@ void describe(const PruneRun& run, const std::vector<PrunedLayer>& layers) {
 
 }  // namespace
 
+PruneOptions PruneRun::how() const {
+  return {.sparsity = flags.sparsity,
+          .scope = parse_prune_scope(flags.scope),
+          .structure = parse_structure(flags.structure)};
+}
+
 void eliminate(PruneRun& run, double sparsity) {
-  if (run.criterion->needs_data()) run.criterion->prepare(run.graph, run.sample);
-  const auto layers = prune(run.graph, *run.criterion,
-                            {.sparsity = sparsity,
-                             .scope = parse_prune_scope(run.flags.scope),
-                             .structure = parse_structure(run.flags.structure)});
+  PruneOptions how = run.how();
+  how.sparsity = sparsity;
+  const bool untrained = run.flags.when == "init";
+  if (untrained) reestimate_batch_norm(run.graph, run.data, {.batches = 8});
+  const auto layers =
+      prune_in_rounds(run.graph, *run.criterion, how, untrained ? run.rounds() : 1, run.sample);
+  if (reestimate_batch_norm(run.graph, run.data) > 0)
+    note(run.common, "statistics of batch norms were estimated again");
   run.pruned = evaluate(run.graph, run.data.test, run.data.preprocessing);
   describe(run, layers);
 }
