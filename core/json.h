@@ -16,5 +16,6 @@ constexpr size_t max_json_bytes = size_t(4) << 20;
 Json parse_json(std::string_view text, std::string_view what);
 // Text of `json`; bytes that are no UTF-8 (a file's name may hold any) become U+FFFD.
 std::string to_text(const Json& json);
+std::string valid_utf8(const std::string& text);  // likewise
 
 }  // namespace pare

@@ -87,12 +87,8 @@ void Trainer::save_checkpoint() const {
             {"machine", to_string(current_isa())},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
-<<<<<<< HEAD
   writer.set_metadata(key, to_text(j));
-=======
-  writer.set_metadata(key, j.dump());
   for (const auto& hook : hooks_) hook->save(writer);
->>>>>>> prune-when
   writer.write(options_.out + ".ckpt");
 }
 

@@ -8,6 +8,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "core/file_io.h"
 #include "core/json.h"
 #include "optim/average.h"
 #include "optim/interrupt.h"
@@ -74,12 +75,16 @@ void copy_state(Graph& from, Graph& to) {
 
 }  // namespace
 
-void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout) {
+void describe_model(Graph& graph, const std::string& model, const Dataset& data) {
   graph.set_metadata("model", model);
-  graph.set_metadata("data", data.name);
-  graph.set_metadata("classes", Json(data.classes).dump());
   graph.set_metadata("preprocessing", data.preprocessing.to_json());
-  graph.set_metadata("holdout", Json(holdout).dump());
+  describe_data(graph, data);
+}
+
+void describe_data(Graph& graph, const Dataset& data) {
+  graph.set_metadata("data", valid_utf8(data.name));
+  graph.set_metadata("classes", to_text(data.classes));
+  graph.set_metadata("holdout", to_text(data.holdout));
 }
 
 Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
@@ -96,7 +101,9 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   check(options.epochs >= 1, "epochs {}, expected at least 1", options.epochs);
   check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
         options.holdout);
-  check(options.warmup >= 0, "warmup {}, expected at least 0 epochs", options.warmup);
+  check(options.warmup >= 0 && options.warmup <= 1e6,
+        "warmup {}, expected at least 0 and at most a million epochs", options.warmup);
+  if (saves()) check_writable(options.out);
   split_ = hold_out(data.train, options.holdout);
   loader_ =
       std::make_unique<Loader>(split_.train, data.preprocessing,
@@ -197,7 +204,8 @@ void Trainer::keep_if_best(EpochRecord& r) {
   report.best_accuracy = r.val_accuracy;
   report.best_epoch = r.epoch;
   best_ = graph_.clone();
-  if (!options_.out.empty()) save_graph(*best_, options_.out);
+  out_is_best_ = saves();
+  if (saves()) save_graph(*best_, options_.out);
 }
 
 void Trainer::finish_epoch() {
@@ -262,7 +270,11 @@ TrainReport Trainer::run() {
         r.sparsity > 0 ? message("  sparsity {} %", rounded(100 * r.sparsity, 100)) : std::string(),
         int64_t(double(loader_->batches() * options_.batch) / r.seconds), rounded(r.seconds, 10)));
   }
-  if (best_) copy_state(*best_, graph_);
+  if (best_) {
+    // A resumed run whose best epoch was an earlier one may have another OUT now, or have lost it.
+    if (saves() && !out_is_best_) save_graph(*best_, options_.out);
+    copy_state(*best_, graph_);
+  }
   return state_.report;
 }
 

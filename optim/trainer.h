@@ -95,6 +95,7 @@ class Trainer {
   // loss beyond all hope (a thousand times the first), naming the layer; files then hold what was
   // last saved.
   TrainReport run();
+  bool saves() const { return !options_.out.empty(); }
   int64_t steps() const { return options_.epochs * loader_->batches(); }
 
  private:
@@ -120,9 +121,12 @@ class Trainer {
   std::shared_ptr<const Container> file_;
   TrainState state_;
   std::optional<Graph> best_;
+  bool out_is_best_ = false;  // OUT was written by this run and holds best_
 };
 
-// Model facts every saved model carries: name, data, classes, preprocessing, held-out share.
-void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout);
+// Model facts that every saved model carries: its name, preprocessing, and those of describe_data.
+void describe_model(Graph& graph, const std::string& model, const Dataset& data);
+// The data it is trained and judged on: name, classes, held-out share.
+void describe_data(Graph& graph, const Dataset& data);
 
 }  // namespace pare

@@ -7,10 +7,6 @@
 namespace pare::tool {
 namespace {
 
-std::string stem(const std::string& path) {
-  return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
-}
-
 void begin(PruneRun& run) {
   check_prune_flags(run);
   const PruneFlags& f = run.flags;
@@ -18,7 +14,7 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = run.common.out.empty() ? stem(f.model) + "-pruned.pare" : run.common.out;
+  run.out = output_name(run.common, f.model, "-pruned");
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 

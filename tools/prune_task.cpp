@@ -74,7 +74,7 @@ std::string task_of(const PruneRun& run) {
   const std::string training = task_of(run.training);
   Json task = training.empty() ? Json::object() : parse_json(training, "the task");
   task["prune"] = std::move(prune);
-  return task.dump();
+  return to_text(task);
 }
 
 void read_task(PruneRun& run, const std::string& task) {

@@ -13,11 +13,11 @@ namespace {
 // take a whole training.
 bool whole_training(const PruneFlags& f) { return f.when != "one-shot" && f.when != "iterative"; }
 
-TrainOptions options_of(const PruneRun& run) {
+TrainOptions options_of(PruneRun& run) {
   const std::string model = run.graph.get_metadata("model");
   TrainOptions o = whole_training(run.flags) ? default_recipe(model, run.data)
                                              : fine_tune_recipe(model, run.data);
-  apply_flags(run.training, run.common, o);
+  apply_flags(run.training, run.common, run.graph, o);
   o.out = run.out;
   return o;
 }
@@ -70,7 +70,7 @@ void train_control(PruneRun& run) {
   reinitialize(fresh, run.common.seed + 1000, initial_gain(model));
   TrainOptions o = default_recipe(model, run.data);
   const int64_t usual = o.epochs;
-  apply_flags(run.training, run.common, o);
+  apply_flags(run.training, run.common, fresh, o);
   if (!whole_training(run.flags)) {
     const int64_t before = trained_epochs(run.original);
     o.epochs = run.epochs + (before > 0 ? before : usual);

@@ -32,9 +32,8 @@ struct TrainCommand {
     const Dataset data = std::move(begun.data);
     const std::string name = graph.get_metadata("model");
     TrainOptions options = default_recipe(name, data);
-    apply_flags(flags, common, options);
-    options.out = common.out.empty() ? name + ".pare" : common.out;
-    if (!begun.is_file) describe_model(graph, name, data, options.holdout);
+    apply_flags(flags, common, graph, options);
+    options.out = output_name(common, model, begun.is_file ? "-trained" : "");
     add_history(graph, {{"did", "train"}, {"epochs", options.epochs}, {"seed", common.seed}});
     if (options.epochs == 0) return save_untrained(graph, data, options);
     Trainer trainer(graph, data, options);
@@ -53,8 +52,7 @@ struct TrainCommand {
           "note: the checkpoint was written with {} kernels, this run uses {}: results will differ "
           "in the last bits",
           checkpoint.machine, to_string(current_isa()));
-    Dataset data = open_data(common, checkpoint.graph);
-    data.preprocessing = preprocessing_of(checkpoint.graph, data);
+    const Dataset data = open_data(common, checkpoint.graph);
     Trainer trainer(checkpoint, data);
     check(checkpoint.options.task.find("\"prune\"") == std::string::npos,
           "{} belongs to a pruning; go on with pare prune --resume", resume);

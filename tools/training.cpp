@@ -23,12 +23,16 @@ void add_training(CLI::App& c, TrainingFlags& f) {
       "decay of an average of the weights that is kept in their place, 0.999 say; 0: none");
   c.add_option("--augment", f.augment, "list of crop, shift, flip; or none");
   c.add_option("--holdout", f.holdout, "share of the training data kept for decisions");
-  c.add_option("--teacher", f.teacher, "model file whose soft targets the training follows too");
-  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1");
-  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0");
+  auto* teacher = c.add_option("--teacher", f.teacher,
+                               "model file whose soft targets the training follows too");
+  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1")
+      ->needs(teacher);
+  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0")
+      ->needs(teacher);
 }
 
-void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptions& o) {
+void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& graph,
+                 TrainOptions& o) {
   const auto set = [](const auto& given, auto& value) {
     if (given) value = *given;
   };
@@ -47,11 +51,13 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptio
   o.seed = common.seed;
   o.quiet = common.quiet;
   o.task = task_of(f);
+  graph.set_metadata("holdout", Json(o.holdout).dump());
 }
 
 std::string task_of(const TrainingFlags& f) {
   check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
-  check(f.temperature > 0, "--temperature {}, expected above 0", f.temperature);
+  check(f.temperature > 0 && f.temperature <= 1e6,
+        "--temperature {}, expected above 0 and at most 1e6", f.temperature);
   if (f.teacher.empty()) return {};
   return to_text({{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}});
 }
@@ -76,14 +82,13 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   if (s.is_file) {
     s.graph = open_model(model);
     s.data = open_data(common, s.graph);
-    s.data.preprocessing = preprocessing_of(s.graph, s.data);
     return s;
   }
   check_model_name(model);
   s.data = load_dataset(common.data.empty() ? default_data(model) : common.data,
                         {.dir = common.data_dir});
   s.graph = new_model(model, s.data, common.seed);
-  describe_model(s.graph, model, s.data, TrainOptions().holdout);
+  describe_model(s.graph, model, s.data);
   return s;
 }
 
@@ -91,7 +96,8 @@ TrainReport run_training(Trainer& trainer) {
   const InterruptScope scope;
   TrainReport report = trainer.run();
   if (report.interrupted)
-    fail(ErrorCode::interrupted, "interrupted by a signal; the checkpoint is saved");
+    fail(ErrorCode::interrupted, "interrupted by a signal; {}",
+         trainer.saves() ? "the checkpoint is saved" : "nothing was written");
   return report;
 }
 

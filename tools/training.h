@@ -17,7 +17,9 @@ struct TrainingFlags {
   double alpha = 0.1, temperature = 4;
 };
 void add_training(CLI::App& command, TrainingFlags& flags);
-void apply_flags(const TrainingFlags& flags, const CommonOptions& common, TrainOptions& options);
+// Also writes into `graph` which share is held out.
+void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
+                 TrainOptions& options);
 
 // The loss of a run: cross-entropy, or with a teacher
 //   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015).
