@@ -9,8 +9,7 @@ namespace {
 
 std::vector<PrunableWeight> masked_weights(const Graph& graph) {
   std::vector<PrunableWeight> weights = prunable_weights(graph);
-  std::erase_if(
-      weights, [](const PrunableWeight& w) { return w.param.state().mask_kind == MaskKind::none; });
+  std::erase_if(weights, [](const PrunableWeight& w) { return !w.param.state().mask.defined(); });
   return weights;
 }
 
@@ -76,12 +75,11 @@ void RigL::start(const TrainMoment& now) {
   check(!masked_weights(now.graph).empty(), "rigl: no weight has a mask; prune the network first");
 }
 
-// Until the gradients are there the masks are soft: the network computes the same, and the
-// gradient is that of all connections.
+// Until the gradients are there the masks are lifted: what they drop is zero, so the network
+// computes the same, and the gradient is that of all connections.
 void RigL::before_step(const TrainMoment& now) {
   if (!updates(now.step)) return;
-  for (PrunableWeight& w : masked_weights(now.graph))
-    w.param.set_mask(w.param.state().mask, MaskKind::soft);
+  for (PrunableWeight& w : masked_weights(now.graph)) w.param.state().mask_kind = MaskKind::none;
 }
 
 void RigL::before_update(const TrainMoment& now) {

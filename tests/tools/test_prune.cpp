@@ -1,0 +1,222 @@
+// pare prune and pare sensitivity as a user calls them: every way of pruning, signals, bad input.
+#include "core/container.h"
+#include "tests/tools/tool.h"
+
+using namespace pare;
+using namespace pare::testing;
+
+namespace {
+
+std::vector<uint8_t> bytes_of(const fs::path& path) { return read_file(path.string(), 1 << 30); }
+
+double zeros_of(const Folder& f, const std::string& file) {
+  const json j = result(f, "summary " + file, {"layers"});
+  double weights = 0, zeros = 0;
+  for (const json& l : j["layers"]) {
+    const double biases = l["op"] == "dense" ? l["output"].back().get<double>() : 0;
+    weights += l["params"].get<double>() - biases;
+    zeros += l["params"].get<double>() - l["nonzero"].get<double>();
+  }
+  return zeros / weights;
+}
+
+// Sends SIGTERM once `condition`, a shell test, holds.
+Outcome stopped(const Folder& f, const std::string& args, const std::string& condition) {
+  const std::string command = "cd '" + f.path.string() + "'; PARE_DATA=. '" +
+                              std::getenv("PARE_TOOL") + "' " + args +
+                              " --quiet >/dev/null 2>&1 & pid=$!; cd '" + f.path.string() +
+                              "'; while kill -0 $pid 2>/dev/null && ! { " + condition +
+                              "; }; do sleep 0.01; done; kill -TERM $pid; wait $pid";
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, {}};
+}
+
+// A copy of a model in which one tensor or the graph's description is another.
+void rewrite(const fs::path& from, const fs::path& to, const std::string& replaced,
+             const Tensor& tensor, const std::string& old_text = "",
+             const std::string& new_text = "") {
+  const Container file(from.string());
+  ContainerWriter writer;
+  for (const std::string& name : file.names())
+    writer.add(name, name == replaced ? tensor : file.tensor(name));
+  std::string graph = file.metadata("graph");
+  if (!old_text.empty()) {
+    const size_t at = graph.find(old_text);
+    REQUIRE(at != std::string::npos);
+    graph.replace(at, old_text.size(), new_text);
+  }
+  writer.set_metadata("graph", graph);
+  writer.write(to.string());
+}
+
+}  // namespace
+
+TEST_CASE("every way of pruning ends at the sparsity asked for") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 4 --out m.pare").code == 0);
+  const auto model = bytes_of(f.path / "m.pare");
+  for (const char* way :
+       {"prune m.pare --when one-shot --epochs 1",
+        "prune m.pare --when iterative --rounds 2 --epochs 1",
+        "prune m.pare --when gradual --epochs 6 --every 5",
+        "prune mlp --data mnist --when gradual "
+        "--ramp exponential --epochs 6 --every 5",
+        "prune mlp --data mnist --when init --method snip --epochs 2",
+        "prune mlp --data mnist --when init --method synflow --rounds 5 --epochs 2",
+        "prune mlp --data mnist --when init --method grasp --epochs 2 --average 0.9",
+        "prune mlp --data mnist --when dynamic --epochs 2 --every 5 --scope erk",
+        "prune mlp --data mnist --when lottery --rounds 2 --epochs 2 --rewind 3",
+        "prune m.pare --when lottery --rounds 2 --epochs 2"}) {
+    CAPTURE(way);
+    const json j =
+        result(f, std::string(way) + " --sparsity 0.9 --out p.pare",
+               {"method", "structure", "sparsity", "when", "accuracy_before", "accuracy_pruned",
+                "accuracy_after", "macs_before", "macs_after", "file_bytes_before",
+                "file_bytes_after", "latency_before_ms", "latency_after_ms", "file"});
+    CHECK(zeros_of(f, "p.pare") == doctest::Approx(0.9).epsilon(0.002));
+    CHECK(j["accuracy_after"].get<double>() > 0.15);
+    CHECK(j["macs_after"].get<double>() < 0.2 * j["macs_before"].get<double>());
+    CHECK(j["file_bytes_before"].get<double>() > 1e6);
+    CHECK(bytes_of(f.path / "m.pare") == model);
+  }
+  // The initial weights of a file are those that its seed gives: naming the model is the same.
+  REQUIRE(run(f, "prune mlp --data mnist --when lottery --rounds 1 --epochs 4 --out a.pare").code ==
+          0);
+  REQUIRE(run(f, "prune m.pare --when lottery --rounds 1 --epochs 4 --out b.pare").code == 0);
+  CHECK(result(f, "eval a.pare", {})["loss"] == result(f, "eval b.pare", {})["loss"]);
+}
+
+TEST_CASE("the control trains fresh weights under the same masks for as many epochs") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 3 --out m.pare").code == 0);
+  const json j =
+      result(f, "prune m.pare --epochs 2 --control scratch --out p.pare", {"control"})["control"];
+  CHECK(j["epochs"] == 5);
+  CHECK(j["file"] == "p-scratch.pare");
+  CHECK(zeros_of(f, "p-scratch.pare") == zeros_of(f, "p.pare"));
+  CHECK(result(f, "eval p-scratch.pare", {})["accuracy"] == j["accuracy"]);
+}
+
+TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
+  const std::string first = "[ -e s.pare.csv ]";
+  const std::string sparse = first + " && awk -F, 'END{exit !($8>0.4)}' s.pare.csv";
+  const struct {
+    const char* args;
+    std::string when;
+  } cases[] = {
+      {"prune m.pare --when one-shot --epochs 60", first},
+      {"prune m.pare --when iterative --rounds 2 --sparsity 0.8 --epochs 60", sparse},
+      {"prune m.pare --when gradual --epochs 60 --every 10", sparse},
+      {"prune mlp --data mnist --when dynamic --epochs 60 --every 10 --average 0.99", first},
+      {"prune mlp --data mnist --when lottery --rounds 2 --epochs 60 --rewind 7", sparse},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.args);
+    for (const char* file : {"s.pare", "s.pare.csv", "s.pare.ckpt"}) fs::remove(f.path / file);
+    const json whole = result(f, std::string(c.args) + " --out w.pare", {});
+    CHECK(stopped(f, std::string(c.args) + " --out s.pare", c.when).code == 130);
+    REQUIRE(fs::exists(f.path / "s.pare.ckpt"));
+    CHECK(run(f, "train --resume s.pare.ckpt").code == 1);
+    const json resumed = result(f, "prune --resume s.pare.ckpt", {});
+    CHECK(bytes_of(f.path / "s.pare") == bytes_of(f.path / "w.pare"));
+    for (const char* key : {"accuracy_before", "accuracy_pruned", "accuracy_after", "when"})
+      CHECK(resumed[key] == whole[key]);
+  }
+  REQUIRE(run(f, "train mlp --data mnist --epochs 1 --out t.pare").code == 0);
+  const Outcome wrong = run(f, "prune --resume t.pare.ckpt", true);
+  CHECK(wrong.code == 2);
+  CHECK(wrong.out.find("pare train --resume") != std::string::npos);
+}
+
+TEST_CASE("mistakes and damaged files end with a sentence that helps, and the input untouched") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
+  REQUIRE(run(f, "prune m.pare --epochs 0 --out masked.pare").code == 0);
+  rewrite(f.path / "masked.pare", f.path / "mask.pare", "fc1.weight:mask",
+          Tensor::zeros({100}, DType::u8));
+  rewrite(f.path / "masked.pare", f.path / "kept.pare", "fc1.weight:kept", Tensor::zeros({100}));
+  rewrite(f.path / "masked.pare", f.path / "newer.pare", "", {}, "\"version\":1", "\"version\":9");
+  const auto model = bytes_of(f.path / "m.pare");
+  const struct {
+    const char* args;
+    int code;
+    const char* says;
+  } cases[] = {
+      {"prune m.pare --sparsity 2", 1, "between 0 and 1"},
+      {"prune m.pare --sparsity -0.1", 1, "between 0 and 1"},
+      {"prune m.pare --sparsity 1", 1, "no layer is emptied"},
+      {"prune m.pare --sparsity 0.9999999", 1, "no layer is emptied"},
+      {"prune m.pare --structure 4:2", 1, "N:M"},
+      {"prune m.pare --structure 0x1", 1, "is no structure"},
+      {"prune m.pare --structure 2:4 --when gradual", 1, "has one only"},
+      {"prune m.pare --method magnitud", 1, "magnitude"},
+      {"prune m.pare --when gradul", 1, "gradual"},
+      {"prune m.pare --when gradual --ramp cubik", 1, "cubic"},
+      {"prune m.pare --when gradual --ramp-begin 0.8", 1, "begin < end"},
+      {"prune m.pare --when gradual --ramp-end 1 --epochs 1", 1, "end < steps"},
+      {"prune m.pare --when gradual --epochs 0", 1, "--epochs 0"},
+      {"prune m.pare --when gradual --every 0", 1, "--every 0"},
+      {"prune m.pare --when dynamic --method snip", 1, "--method snip"},
+      {"prune m.pare --when lottery --rewind 5", 1, "name the model"},
+      {"prune m.pare --rounds 0", 1, "--rounds 0"},
+      {"prune mlp --data mnist --when lottery --epochs 1 --rewind 9999", 1, "9999"},
+      {"prune", 1, "--resume"},
+      {"prune m.pare --average 1.5", 1, "average"},
+      {"prune --resume m.pare.ckpt --epochs 3", 1, "excludes"},
+      {"prune mask.pare", 2, "fc1.weight:mask"},
+      {"prune kept.pare", 2, "its mask keeps"},
+      {"prune newer.pare", 2, "newer pare"},
+      {"prune m.pare --optim sgd --lr 1e9 --epochs 1", 3, "diverged"},
+      {"prune m.pare --when gradual --optim sgd --lr 1e9 --epochs 1", 3, "diverged"},
+      {"sensitivity m.pare --sparsities 0.5,1.5", 1, "between 0 and 1"},
+      {"sensitivity m.pare --method nothing", 1, "no pruning method"},
+      {"sensitivity nothing.pare", 2, "no such file"},
+      {"sensitivity m.pare --images 0", 1, "--images 0"},
+      {"sensitivity m.pare --images 50 --svg no/such/folder/s.svg", 5, "s.svg"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.args);
+    const Outcome o = run(f, c.args, true);
+    CAPTURE(o.out);
+    CHECK(o.code == c.code);
+    CHECK(o.out.find(c.says) != std::string::npos);
+    CHECK(bytes_of(f.path / "m.pare") == model);
+    CHECK_FALSE(fs::exists(f.path / "m-pruned.pare"));
+  }
+}
+
+TEST_CASE("sensitivity draws what each layer loses, and can be stopped") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 4 --out m.pare").code == 0);
+  const json j = result(
+      f, "sensitivity m.pare --sparsities 0.99,0.5 --svg s.svg --method wanda",
+      {"method", "structure", "examples", "accuracy", "loss", "sparsities", "layers", "svg"});
+  CHECK(j["sparsities"] == json::array({0.5, 0.99}));
+  CHECK(j["examples"] == 150);
+  REQUIRE(j["layers"].size() == 3);
+  for (const json& l : j["layers"]) {
+    for (const char* key : {"name", "weights", "accuracy", "loss", "tolerated"})
+      CHECK(l.contains(key));
+    CHECK(l["accuracy"][0] >= l["accuracy"][1]);
+  }
+  const auto svg = bytes_of(f.path / "s.svg");
+  const std::string picture(svg.begin(), svg.end());
+  CHECK(picture.starts_with("<svg"));
+  CHECK(picture.find("fc2.weight") != std::string::npos);
+  const Outcome table = run(f, "sensitivity m.pare --structure 4x1 --images 60");
+  CHECK(table.code == 0);
+  CHECK(table.out.find("fc3.weight") != std::string::npos);
+  CHECK(table.out.find("tolerated") != std::string::npos);
+  CHECK(run(f, "sensitivity m.pare --structure 2:4 --images 60").code == 0);
+  // Many evaluations, and a signal while they run.
+  std::string many = "sensitivity m.pare --sparsities 0.5";
+  for (int i = 0; i < 3000; ++i) many += ",0.5";
+  CHECK(stopped(f, many, "sleep 1").code == 130);
+}
