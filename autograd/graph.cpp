@@ -130,7 +130,7 @@ void Graph::visit(Visitor& visitor) {
   for (GraphBuffer& b : buffers) visitor(b.name, b.buffer);
 }
 
-Graph Graph::clone() const {
+Graph Graph::share() const {
   Graph g;
   g.values = values;
   g.nodes = nodes;
@@ -138,6 +138,11 @@ Graph Graph::clone() const {
   g.input = input;
   g.outputs = outputs;
   g.metadata = metadata;
+  return g;
+}
+
+Graph Graph::clone() const {
+  Graph g = share();
   for (GraphValue& v : g.values) {
     if (v.kind == ValueKind::param) v.param = v.param.clone();
     if (v.kind == ValueKind::constant) v.constant = v.constant.clone();

@@ -56,6 +56,8 @@ class Graph : public Module {
 
   // Own copies of parameters, masks, slots, transforms, buffers; ties kept.
   Graph clone() const;
+  // The same nodes over the same parameters, constants and buffers, for a pass that edits.
+  Graph share() const;
   // Throws Error{bad_input} naming the first thing that is wrong: ids out of range, values used
   // before they are made or made twice, names that repeat, missing parameters.
   void verify() const;

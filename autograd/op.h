@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/coupling.h"
 #include "autograd/run.h"
 #include "core/attrs.h"
 #include "core/backend.h"
@@ -69,16 +70,6 @@ class BackwardCall {
   bool wants(int i) const { return grad_inputs[size_t(i)].defined(); }
 };
 
-// How one axis of channels of an input relates to the output's; structured pruning follows it.
-enum class Coupling : uint8_t {
-  unknown,       // pruning leaves what touches this op dense, and says so
-  elementwise,   // all inputs and outputs share their channels
-  producer,      // weights make new channels: input and output channels are independent
-  per_channel,   // one parameter a channel (batch norm)
-  concatenated,  // output channels are the inputs' one after another
-  reshaped,      // flatten: a channel becomes a run of features
-};
-
 struct Op {
   const char* name = nullptr;
   int version = 1;
@@ -98,7 +89,9 @@ struct Op {
   bool composite = false;
   bool keyed = false;  // draws random numbers: `key` is derived from seed, step and node name
   // Facets.
-  Coupling coupling = Coupling::unknown;
+  Coupling coupling = Coupling::unknown;   // how channels belong together, for structured pruning
+  void (*couple)(ChannelTies&) = nullptr;  // a rule beyond the common kinds
+  void (*resize)(const ChannelCut&, Attrs&) = nullptr;  // attributes that follow removed channels
   int64_t (*macs)(const Call&) = nullptr;  // multiply-accumulates of one forward; null: none
 
   // Filled by register_op.

@@ -2,6 +2,7 @@
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
+#include "tools/prune_channels.h"
 #include "tools/prune_sample.h"
 
 namespace pare::tool {
@@ -62,10 +63,11 @@ void add_prune(CLI::App& app) {
   const size_t first = command->get_options().size();
   command->add_option("--method", f.method,
                       "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, "
-                      "wanda, grasp, synflow, random");
+                      "wanda, grasp, synflow, random; channels also by bn-scale, fpgm, group");
   command->add_option(
       "--structure", f.structure,
-      "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4)");
+      "what is removed: unstructured, blocks of rows x columns (4x1, 8x1, 1x4), N:M (2:4); "
+      "channel or block (whole residual blocks), which make the network itself smaller");
   command->add_option("--sparsity", f.sparsity, "share of the weights to remove, 0..1");
   command->add_option("--scope", f.scope,
                       "rank within each layer (local), over all (global), or by extents (erk)");
@@ -90,12 +92,30 @@ void add_prune(CLI::App& app) {
   add_common(*command, run->common, with_data | with_out | with_seed | with_batch);
   const size_t training = command->get_options().size();
   add_training(*command, run->training);
+  auto structured = std::make_shared<StructuredFlags>();
+  add_structured(*command, *structured);
   // A resumed run is the run it was: its options stand in the checkpoint.
   const auto options = command->get_options();
   for (size_t i = first; i < options.size(); ++i)
     if (i < last || i >= training) resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
-  command->callback([run] { run_prune(*run); });
+  command->callback([run, structured, command] {
+    const PruneFlags& flags = run->flags;
+    check_structured(*structured, flags.structure);
+    if (!is_structured(flags.structure)) return run_prune(*run);
+    StructuredPruning how{.common = run->common,
+                          .training = run->training,
+                          .flags = *structured,
+                          .file = flags.model,
+                          .method = flags.method,
+                          .structure = flags.structure,
+                          .scope = flags.scope,
+                          .when = flags.when,
+                          .sparsity = {},
+                          .rounds = flags.rounds.value_or(3)};
+    if (command->count("--sparsity")) how.sparsity = flags.sparsity;
+    prune_structured(how);
+  });
 }
 
 }  // namespace pare::tool

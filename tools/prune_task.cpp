@@ -38,6 +38,7 @@ void each_field(Run& r, F&& f) {
   f("teacher", t.teacher);
   f("alpha", t.alpha);
   f("temperature", t.temperature);
+  f("norm_penalty", t.norm_penalty);
   auto& c = r.common;
   f("data", c.data);
   f("data_dir", c.data_dir);

@@ -3,6 +3,7 @@
 
 #include "autograd/graph_dot.h"
 #include "autograd/graph_summary.h"
+#include "compress/prune/structured/channel_groups.h"
 #include "core/file_io.h"
 #include "layers/zoo.h"
 
@@ -43,6 +44,7 @@ std::string table(const GraphSummary& s) {
 struct SummaryCommand {
   CommonOptions common;
   std::string model, dot;
+  bool channels = false;
 
   // The network for ten classes of images of its usual shape; needs no data.
   Graph usual(const std::string& name) const {
@@ -72,10 +74,21 @@ struct SummaryCommand {
     }
     const GraphSummary s = summarize(graph);
     const int64_t bytes = file_bytes(model);
-    print_result(
-        common, to_json(s, bytes),
+    Json json = to_json(s, bytes);
+    std::string text =
         table(s) + fmt::format("\nweights {}{}", human_bytes(double(s.weight_bytes)),
-                               bytes ? ", file " + human_bytes(double(bytes)) : std::string()));
+                               bytes ? ", file " + human_bytes(double(bytes)) : std::string());
+    if (channels) {
+      const ChannelAnalysis analysis = find_channel_groups(graph);
+      json["groups"] = Json::array();
+      for (const ChannelGroup& g : analysis.groups)
+        json["groups"].push_back({{"name", g.name}, {"channels", g.channels()}});
+      json["whole"] = Json::array();
+      for (const KeptChannels& k : analysis.kept)
+        json["whole"].push_back({{"name", k.name}, {"channels", k.channels}, {"why", k.why}});
+      text += "\n\n" + describe(graph, analysis);
+    }
+    print_result(common, json, text);
   }
 };
 
@@ -90,6 +103,8 @@ void add_summary(CLI::App& app) {
   auto o = std::make_shared<SummaryCommand>();
   command->add_option("model", o->model, "a named model or a file")->required();
   command->add_option("--dot", o->dot, "write a picture of the graph here (Graphviz DOT)");
+  command->add_flag("--channels", o->channels,
+                    "the groups of channels that prune --structure channel can thin");
   add_common(*command, o->common, with_data | with_seed);
   command->callback([o] { o->run(); });
 }

@@ -3,6 +3,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "compress/distill/distill.h"
+#include "compress/prune/structured/norm_penalty.h"
 #include "core/json.h"
 #include "optim/interrupt.h"
 #include "tools/summary.h"
@@ -29,6 +30,10 @@ void add_training(CLI::App& c, TrainingFlags& f) {
       ->needs(teacher);
   c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0")
       ->needs(teacher);
+  c.add_option(
+      "--norm-penalty", f.norm_penalty,
+      "weight of the sum of |gamma| over batch norms in the loss, which shows the channels "
+      "to prune (network slimming: 1e-5 to 1e-4)");
 }
 
 void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& graph,
@@ -58,22 +63,37 @@ std::string task_of(const TrainingFlags& f) {
   check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
   check(f.temperature > 0 && f.temperature <= 1e6,
         "--temperature {}, expected above 0 and at most 1e6", f.temperature);
-  if (f.teacher.empty()) return {};
-  return to_text({{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}});
+  check(f.norm_penalty >= 0, "--norm-penalty {}, expected at least 0", f.norm_penalty);
+  Json task = Json::object();
+  if (!f.teacher.empty())
+    task = {{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}};
+  if (f.norm_penalty > 0) task["norm_penalty"] = f.norm_penalty;
+  return task.empty() ? std::string() : to_text(task);
 }
 
-void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student) {
+void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph) {
   if (task.empty()) return;
   const auto j = parse_json(task, "the checkpoint's task");
-  if (j.is_object() && !j.contains("teacher")) return;
-  check(j.is_object() && j.contains("teacher") && j["teacher"].is_string() && j.contains("alpha") &&
-            j["alpha"].is_number() && j.contains("temperature") && j["temperature"].is_number(),
-        ErrorCode::bad_input, "the checkpoint's task is damaged");
-  auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
-  check_teacher(*teacher, student);
-  trainer.set_loss(distillation_loss(
-      [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
-      {.alpha = j["alpha"].get<double>(), .temperature = j["temperature"].get<double>()}));
+  const auto number = [&](const char* key) {
+    check(j.contains(key) && j[key].is_number(), ErrorCode::bad_input,
+          "the checkpoint's task is damaged: no number '{}'", key);
+    return j[key].get<double>();
+  };
+  check(j.is_object(), ErrorCode::bad_input, "the checkpoint's task is damaged");
+  LossFn loss = [](const Tensor& logits, const Batch& batch) {
+    return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
+  };
+  if (j.contains("teacher")) {
+    check(j["teacher"].is_string(), ErrorCode::bad_input, "the checkpoint's task is damaged");
+    auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
+    check_teacher(*teacher, graph);
+    loss = distillation_loss(
+        [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
+        {.alpha = number("alpha"), .temperature = number("temperature")});
+  }
+  if (j.contains("norm_penalty"))
+    loss = with_norm_penalty(std::move(loss), graph, number("norm_penalty"));
+  trainer.set_loss(std::move(loss));
 }
 
 Start start_from(const std::string& model, const CommonOptions& common) {

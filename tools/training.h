@@ -15,6 +15,7 @@ struct TrainingFlags {
   std::optional<double> rate, momentum, weight_decay, warmup, clip, holdout, average;
   std::string teacher;
   double alpha = 0.1, temperature = 4;
+  double norm_penalty = 0;
 };
 void add_training(CLI::App& command, TrainingFlags& flags);
 // Also writes into `graph` which share is held out.
@@ -22,10 +23,11 @@ void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph&
                  TrainOptions& options);
 
 // The loss of a run: cross-entropy, or with a teacher
-//   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015).
+//   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015),
+// and with a norm penalty L the sum of |gamma| over all batch norms times L added.
 // `task` (JSON) says which; a checkpoint carries it.
 std::string task_of(const TrainingFlags& flags);
-void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student);
+void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph);
 
 // A saved model, or a new one by its name, with the data it goes with.
 struct Start {

@@ -21,7 +21,7 @@ const Op avg_definition{
                     (x.size(3) - kernel) / stride + 1},
                    x.dtype(), Format::nhwc);
         },
-    .coupling = Coupling::elementwise,
+    .coupling = Coupling::per_channel,
 };
 
 const Op global_definition{
@@ -35,7 +35,7 @@ const Op global_definition{
           c.require(0, Format::nhwc);
           c.output({x.size(0), x.size(1)}, x.dtype(), Format::plain);
         },
-    .coupling = Coupling::elementwise,
+    .coupling = Coupling::per_channel,
 };
 
 }  // namespace

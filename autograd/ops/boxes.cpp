@@ -96,23 +96,101 @@ void infer_split(Call& c) {
         x.shape(), x.size(axis));
 }
 
+// Channels. Axes other than those cut pass through.
+void couple_slice(ChannelTies& t) {
+  const Ints x = t.shape(input_at()), y = t.shape(output_at());
+  const Ints &begin = t.attrs().ints("begin"), &step = t.attrs().ints("step");
+  for (int a = 0; a < x.size(); ++a) {
+    if (step[a] != 1 && y[a] < x[a]) {
+      t.keep(input_at(), a, "slice takes every few of them");
+      continue;
+    }
+    t.free(input_at(), a);
+    t.free(output_at(), a);
+    for (int64_t i = 0; i < y[a]; ++i) t.tie(input_at(), a, begin[a] + i, output_at(), a, i);
+  }
+}
+void resize_slice(const ChannelCut& cut, Attrs& attrs) {
+  Ints begin = attrs.ints("begin"), end = attrs.ints("end");
+  const Ints& step = attrs.ints("step");
+  for (int a = 0; a < begin.size(); ++a) {
+    if ((begin.symbolic | end.symbolic | step.symbolic) >> a & 1) continue;
+    begin.values[a] = cut.kept_below(input_at(), a, begin[a]);
+    if (end[a] < slice_to_end) end.values[a] = cut.kept_below(input_at(), a, end[a]);
+  }
+  attrs.set("begin", begin).set("end", end);
+}
+
+// What is added has no other source, so it goes when what it is tied to goes.
+void couple_pad(ChannelTies& t) {
+  const Ints x = t.shape(input_at());
+  const Ints& before = t.attrs().ints("before");
+  for (int a = 0; a < x.size(); ++a) {
+    t.free(output_at(), a);
+    for (int64_t i = 0; i < x[a]; ++i) t.tie(input_at(), a, i, output_at(), a, before[a] + i);
+  }
+}
+void resize_pad(const ChannelCut& cut, Attrs& attrs) {
+  Ints before = attrs.ints("before"), after = attrs.ints("after");
+  for (int a = 0; a < before.size(); ++a) {
+    if ((before.symbolic | after.symbolic) >> a & 1) continue;
+    before.values[a] = cut.kept_below(output_at(), a, before[a]);
+    if (after[a])
+      after.values[a] = cut.extent(output_at(), a) - before[a] - cut.extent(input_at(), a);
+  }
+  attrs.set("before", before).set("after", after);
+}
+
+// concat, with `part` an input and `whole` the output; split, the other way round.
+void couple_parts(ChannelTies& t, Operand::Kind part, Operand whole) {
+  const auto axis = int(t.attrs().integer("axis"));
+  if (axis < 0 || axis >= t.shape(whole).size()) return;
+  int64_t offset = 0;
+  for (int i = 0; i < t.count(part); ++i) {
+    const Operand p{part, i};
+    const Ints shape = t.shape(p);
+    for (int a = 0; a < shape.size(); ++a) {
+      for (int64_t k = 0; k < shape[a]; ++k) t.tie(p, a, k, whole, a, a == axis ? offset + k : k);
+    }
+    offset += shape[axis];
+  }
+}
+void resize_parts(const ChannelCut& cut, Attrs& attrs, Operand::Kind part) {
+  Ints sizes = attrs.ints("sizes");
+  for (int i = 0; i < sizes.size(); ++i)
+    if (!(sizes.symbolic >> i & 1))
+      sizes.values[i] = cut.extent({part, i}, int(attrs.integer("axis")));
+  attrs.set("sizes", sizes);
+}
+
 }  // namespace
 
 const Op& slice_op() {
-  static const Op& op = register_op({.name = "slice", .infer = infer_slice});
+  static const Op& op = register_op(
+      {.name = "slice", .infer = infer_slice, .couple = couple_slice, .resize = resize_slice});
   return op;
 }
 const Op& pad_op() {
-  static const Op& op = register_op({.name = "pad", .infer = infer_pad});
+  static const Op& op =
+      register_op({.name = "pad", .infer = infer_pad, .couple = couple_pad, .resize = resize_pad});
   return op;
 }
 const Op& concat_op() {
-  static const Op& op =
-      register_op({.name = "concat", .infer = infer_concat, .coupling = Coupling::concatenated});
+  static const Op& op = register_op(
+      {.name = "concat",
+       .infer = infer_concat,
+       .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::input, output_at()); },
+       .resize = [](const ChannelCut& cut,
+                    Attrs& attrs) { resize_parts(cut, attrs, Operand::Kind::input); }});
   return op;
 }
 const Op& split_op() {
-  static const Op& op = register_op({.name = "split", .infer = infer_split});
+  static const Op& op = register_op(
+      {.name = "split",
+       .infer = infer_split,
+       .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::output, input_at()); },
+       .resize = [](const ChannelCut& cut,
+                    Attrs& attrs) { resize_parts(cut, attrs, Operand::Kind::output); }});
   return op;
 }
 

@@ -22,7 +22,7 @@ const Op definition{
                     (x.size(3) - kernel) / stride + 1},
                    x.dtype(), Format::nhwc);
         },
-    .coupling = Coupling::elementwise,
+    .coupling = Coupling::per_channel,
 };
 
 }  // namespace

@@ -55,6 +55,32 @@ void infer_transpose(Call& c) {
   c.output(y);
 }
 
+// Axes that stay are tied; a sum loses a term with each index, a mean or a maximum would change.
+void couple_reduction(ChannelTies& t, bool sums) {
+  const Ints x = t.shape(input_at());
+  const Ints& axes = t.attrs().ints("axes");
+  const bool keep = t.attrs().integer("keep");
+  for (int a = 0, to = 0; a < x.size(); ++a) {
+    if (std::count(axes.values, axes.values + axes.count, a) == 0) {
+      t.tie(input_at(), a, output_at(), to++);
+      continue;
+    }
+    sums ? t.free(input_at(), a) : t.keep(input_at(), a, "the op reduces over it");
+    to += keep;
+  }
+}
+
+void couple_softmax(ChannelTies& t) {
+  const int last = t.shape(input_at()).size() - 1;
+  for (int a = 0; a < last; ++a) t.tie(input_at(), a, output_at(), a);
+  t.keep(input_at(), last, "softmax runs over it");
+}
+
+void couple_transpose(ChannelTies& t) {
+  const Ints& order = t.attrs().ints("order");
+  for (int a = 0; a < order.size(); ++a) t.tie(input_at(), int(order[a]), output_at(), a);
+}
+
 // Axes counted from 0, ascending, each once; none named: all.
 Attrs reduction(const Tensor& x, const Ints& axes, bool keep, const char* op) {
   Ints list;
@@ -71,30 +97,42 @@ Attrs reduction(const Tensor& x, const Ints& axes, bool keep, const char* op) {
 }  // namespace
 
 const Op& sum_op() {
-  static const Op& op = register_op({.name = "sum", .infer = infer_reduction});
+  static const Op& op =
+      register_op({.name = "sum", .infer = infer_reduction, .couple = [](ChannelTies& t) {
+                     couple_reduction(t, true);
+                   }});
   return op;
 }
 const Op& mean_op() {
-  static const Op& op = register_op({.name = "mean", .infer = infer_reduction});
+  static const Op& op =
+      register_op({.name = "mean", .infer = infer_reduction, .couple = [](ChannelTies& t) {
+                     couple_reduction(t, false);
+                   }});
   return op;
 }
 const Op& max_op() {
-  static const Op& op =
-      register_op({.name = "max", .saves_inputs = 1, .saves_outputs = 1, .infer = infer_reduction});
+  static const Op& op = register_op({.name = "max",
+                                     .saves_inputs = 1,
+                                     .saves_outputs = 1,
+                                     .infer = infer_reduction,
+                                     .couple = [](ChannelTies& t) { couple_reduction(t, false); }});
   return op;
 }
 const Op& softmax_op() {
-  static const Op& op =
-      register_op({.name = "softmax", .saves_outputs = 1, .infer = infer_softmax});
+  static const Op& op = register_op(
+      {.name = "softmax", .saves_outputs = 1, .infer = infer_softmax, .couple = couple_softmax});
   return op;
 }
 const Op& log_softmax_op() {
-  static const Op& op =
-      register_op({.name = "log_softmax", .saves_outputs = 1, .infer = infer_softmax});
+  static const Op& op = register_op({.name = "log_softmax",
+                                     .saves_outputs = 1,
+                                     .infer = infer_softmax,
+                                     .couple = couple_softmax});
   return op;
 }
 const Op& transpose_op() {
-  static const Op& op = register_op({.name = "transpose", .infer = infer_transpose});
+  static const Op& op =
+      register_op({.name = "transpose", .infer = infer_transpose, .couple = couple_transpose});
   return op;
 }
 

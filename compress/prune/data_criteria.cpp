@@ -15,18 +15,34 @@ void forget_gradients(Graph& graph) {
   for (Param& p : parameters(graph)) p.clear_grad();
 }
 
+std::vector<Batch> single_examples(const std::vector<Batch>& batches) {
+  std::vector<Batch> singles;
+  for (const Batch& b : batches)
+    for (int64_t i = 0; i < b.labels.size(0) && int64_t(singles.size()) < most_examples; ++i)
+      singles.push_back({b.images.rows(i, i + 1), b.labels.rows(i, i + 1), {}});
+  return singles;
+}
+
 }  // namespace
+
+void for_each_gradient(Graph& graph, const std::vector<Batch>& batches,
+                       const std::function<void(int64_t)>& look) {
+  for (size_t b = 0; b < batches.size(); ++b) {
+    forget_gradients(graph);
+    {
+      Tape tape;
+      tape.backward(softmax_cross_entropy(graph(batches[b].images, Mode::eval), batches[b].labels));
+    }
+    look(int64_t(b));
+  }
+  forget_gradients(graph);
+}
 
 void GradientCriterion::prepare(Graph& graph, const std::vector<Batch>& batches) {
   check(!batches.empty(), "{}: no data to take gradients from", name());
   sums_.clear();
   const auto weights = prunable_weights(graph);
-  const auto look = [&](const Tensor& images, const Tensor& labels) {
-    forget_gradients(graph);
-    {
-      Tape tape;
-      tape.backward(softmax_cross_entropy(graph(images, Mode::eval), labels));
-    }
+  for_each_gradient(graph, by_example() ? single_examples(batches) : batches, [&](int64_t) {
     for (const PrunableWeight& w : weights) {
       Sums& s = sums_[w.name];
       const auto n = size_t(w.param.value().elements());
@@ -40,17 +56,7 @@ void GradientCriterion::prepare(Graph& graph, const std::vector<Batch>& batches)
         s.squared[i] += g[i] * g[i];
       }
     }
-  };
-  int64_t left = most_examples;
-  for (const Batch& b : batches) {
-    if (!by_example()) {
-      look(b.images, b.labels);
-      continue;
-    }
-    for (int64_t i = 0; i < b.labels.size(0) && left > 0; ++i, --left)
-      look(b.images.rows(i, i + 1), b.labels.rows(i, i + 1));
-  }
-  forget_gradients(graph);
+  });
 }
 
 const GradientCriterion::Sums& GradientCriterion::sums(const PrunableWeight& weight) const {

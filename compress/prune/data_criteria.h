@@ -2,11 +2,17 @@
 // network in evaluation mode, so that looking changes nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "compress/prune/criterion.h"
 
 namespace pare {
+
+// Calls look(batch) with the gradients of each batch's mean cross entropy on the parameters, in
+// evaluation mode; none are left behind.
+void for_each_gradient(Graph& graph, const std::vector<Batch>& batches,
+                       const std::function<void(int64_t batch)>& look);
 
 // Collects gradients of the cross entropy, batch by batch.
 class GradientCriterion : public Criterion {

@@ -42,6 +42,22 @@ TEST_CASE("from training to integers by the command line alone") {
   CHECK(result(f, "eval q.pare", {})["accuracy"] == quantized["accuracy_after"]);
   CHECK(result(f, "summary q.pare", {})["layers"][2]["bits"] == 8);
 
+  const json narrow = result(
+      f, "prune m.pare --structure channel --widths 60,24 --method taylor --epochs 1 --out n.pare",
+      {"method", "structure", "sparsity", "accuracy_before", "accuracy_pruned", "accuracy_after",
+       "macs_before", "macs_after", "file_bytes_before", "file_bytes_after", "latency_before_ms",
+       "latency_after_ms", "groups"});
+  CHECK(narrow["groups"][1] == json({{"name", "fc2"}, {"before", 100}, {"after", 24}}));
+  CHECK(narrow["macs_after"] == 784 * 60 + 60 * 24 + 24 * 10);
+  // A masked network too: the kept channels keep their zeros.
+  result(f, "prune p2.pare --structure channel --sparsity 0.5 --epochs 0 --out pn.pare", {});
+  const json masked = result(f, "summary pn.pare", {});
+  CHECK(masked["nonzero"].get<double>() < 0.4 * masked["params"].get<double>());
+  const json rounds = result(
+      f, "prune m.pare --structure channel --when iterative --rounds 2 --sparsity 0.75 --epochs 0",
+      {});
+  CHECK(rounds["sparsity"].get<double>() == doctest::Approx(0.75).epsilon(0.01));
+
   const json student = result(f, "distill mlp --teacher m.pare --epochs 1 --out d.pare",
                               {"model", "test_accuracy", "teacher_accuracy", "file"});
   CHECK(student["teacher_accuracy"] == trained["test_accuracy"]);
@@ -82,6 +98,12 @@ TEST_CASE("mistakes end with the promised code and a sentence that helps") {
       {"predict nothing.pare x.png", 2, "no such file"},
       {"prune nothing.pare --sparsity 2", 2, "no such file"},
       {"distill mlp", 1, "--teacher"},
+      {"prune m.pare --structure channel --sparsity 2", 1, "between 0 and 1"},
+      {"prune m.pare --structure channel --widths 10,x", 1, "widths"},
+      {"prune m.pare --structure channel --method snip", 1, "taylor"},
+      {"prune m.pare --structure channel --when gradual", 1, "one-shot"},
+      {"prune m.pare --structure 4x1 --macs 0.5", 1, "--structure channel"},
+      {"prune m.pare --structure channel --macs 0.5 --widths 1,2", 1, "give one"},
       {"data show nothing", 1, "unknown data set"},
   };
   for (const auto& c : cases) {

@@ -1,0 +1,218 @@
+#include "compress/prune/structured/prune_channels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "autograd/graph_summary.h"
+
+namespace pare {
+namespace {
+
+// A group with its units from worst to best.
+struct Ranked {
+  const ChannelGroup* group = nullptr;
+  std::vector<double> scores;  // empty: nothing to judge by, stays whole
+  std::vector<int64_t> order;
+  int64_t floor = 0;  // units that stay
+  int64_t units() const { return group->units; }
+};
+
+std::vector<Ranked> rank(const Graph& graph, const ChannelAnalysis& analysis,
+                         const ChannelCriterion& criterion, double floor) {
+  std::vector<Ranked> all;
+  for (const ChannelGroup& g : analysis.groups) {
+    Ranked r;
+    r.group = &g;
+    r.scores = criterion.scores(graph, g);
+    check(r.scores.empty() || int64_t(r.scores.size()) == g.units,
+          "{}: {} scores for the {} units of '{}'", criterion.name(), r.scores.size(), g.units,
+          g.name);
+    for (const double s : r.scores)
+      check(std::isfinite(s), ErrorCode::bad_input, "prune: a channel of '{}' has the score {}",
+            g.name, s);
+    r.order.resize(r.scores.size());
+    std::iota(r.order.begin(), r.order.end(), 0);
+    // Among equal ones the later goes first.
+    std::sort(r.order.begin(), r.order.end(), [&](int64_t a, int64_t b) {
+      const double x = r.scores[size_t(a)], y = r.scores[size_t(b)];
+      return x != y ? x < y : a > b;
+    });
+    const double mean = std::accumulate(r.scores.begin(), r.scores.end(), 0.0) / double(g.units);
+    if (!criterion.comparable() && mean > 0)
+      for (double& s : r.scores) s /= mean;
+    r.floor =
+        r.scores.empty() ? g.units : std::max<int64_t>(1, std::llround(floor * double(g.units)));
+    all.push_back(std::move(r));
+  }
+  return all;
+}
+
+// The units of `kept`, made a multiple: the nearest one that the group has room for.
+int64_t rounded(const Ranked& r, int64_t kept, int64_t round_to) {
+  const int64_t multiple = round_to / std::gcd(round_to, r.group->channels_per_unit);
+  if (kept == r.units() || r.units() < multiple) return r.units();
+  const int64_t nearest = (2 * kept + multiple) / (2 * multiple) * multiple;
+  return std::clamp(nearest, multiple, r.units() / multiple * multiple);
+}
+
+// Units that each group keeps when `count` go in all; fewer go where floors are in the way.
+std::vector<int64_t> allocate(const std::vector<Ranked>& groups, int64_t count,
+                              const ChannelOptions& o) {
+  std::vector<int64_t> kept;
+  int64_t total = 0;
+  for (const Ranked& r : groups) {
+    kept.push_back(r.units());
+    total += r.units();
+  }
+  if (o.scope == PruneScope::local) {
+    const double share = double(count) / double(std::max<int64_t>(1, total));
+    for (size_t g = 0; g < groups.size(); ++g)
+      kept[g] -=
+          std::min<int64_t>(std::llround(share * double(kept[g])), kept[g] - groups[g].floor);
+  } else {
+    struct Candidate {
+      double score;
+      size_t group;
+      int64_t place;
+    };
+    std::vector<Candidate> all;
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (int64_t i = 0; i < groups[g].units() - groups[g].floor; ++i)
+        all.push_back({groups[g].scores[size_t(groups[g].order[size_t(i)])], g, i});
+    std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
+      if (a.score != b.score) return a.score < b.score;
+      return a.group != b.group ? a.group > b.group : a.place < b.place;
+    });
+    for (int64_t i = 0; i < std::min(count, int64_t(all.size())); ++i) --kept[all[size_t(i)].group];
+  }
+  for (size_t g = 0; g < groups.size(); ++g) kept[g] = rounded(groups[g], kept[g], o.round_to);
+  return kept;
+}
+
+KeptUnits choose(const std::vector<Ranked>& groups, const std::vector<int64_t>& kept) {
+  KeptUnits units;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    auto& flags = units.emplace_back(size_t(groups[g].units()), uint8_t(1));
+    for (int64_t i = 0; i < groups[g].units() - kept[g]; ++i)
+      flags[size_t(groups[g].order[size_t(i)])] = 0;
+  }
+  return units;
+}
+
+std::vector<int64_t> kept_for_widths(const std::vector<Ranked>& groups,
+                                     const ChannelAnalysis& analysis,
+                                     const std::vector<int64_t>& widths) {
+  check(widths.size() == groups.size(),
+        "prune: {} widths for {} groups of channels; one each is needed for: {}", widths.size(),
+        groups.size(), list_groups(analysis));
+  std::vector<int64_t> kept;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const ChannelGroup& group = *groups[g].group;
+    check(widths[g] >= 1 && widths[g] <= group.channels(),
+          "prune: a width of {} for '{}', which has {} channels", widths[g], group.name,
+          group.channels());
+    check(widths[g] % group.channels_per_unit == 0,
+          "prune: a width of {} for '{}', whose channels go {} at a time", widths[g], group.name,
+          group.channels_per_unit);
+    kept.push_back(widths[g] / group.channels_per_unit);
+    check(kept.back() == group.units || !groups[g].scores.empty(),
+          "prune: the method cannot judge '{}' (it has no batch norm); its width must stay {}",
+          group.name, group.channels());
+  }
+  return kept;
+}
+
+// The least count of removed units whose network has at most `share` of the MACs.
+std::vector<int64_t> kept_for_macs(const Graph& graph, const ChannelAnalysis& analysis,
+                                   const std::vector<Ranked>& groups, int64_t total,
+                                   const ChannelOptions& o) {
+  const auto macs = [&](int64_t count) {
+    Graph smaller = without_channels(graph, analysis, choose(groups, allocate(groups, count, o)));
+    return summarize(smaller).macs;
+  };
+  const double all = double(macs(0)), wanted = *o.macs * all;
+  int64_t low = 0, high = total;
+  const int64_t least = macs(high);
+  check(double(least) <= wanted,
+        "prune: {} of the MACs cannot be reached; removing all but the floor leaves {} of them",
+        *o.macs, double(least) / all);
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (double(macs(middle)) <= wanted)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  return allocate(groups, low, o);
+}
+
+void check_options(const ChannelOptions& o) {
+  check(o.sparsity >= 0 && o.sparsity <= 1, "prune: sparsity {}, expected a share between 0 and 1",
+        o.sparsity);
+  check(!o.macs || (*o.macs > 0 && *o.macs <= 1),
+        "prune: {} of the MACs, expected a share above 0 and up to 1", o.macs.value_or(0));
+  check(o.floor >= 0 && o.floor <= 1, "prune: floor {}, expected a share between 0 and 1", o.floor);
+  check(o.round_to >= 1, "prune: channels rounded to {}, expected at least 1", o.round_to);
+  check(o.scope != PruneScope::erk, "prune: channels are ranked locally or globally, not by erk");
+}
+
+}  // namespace
+
+std::string list_groups(const ChannelAnalysis& analysis) {
+  std::string text;
+  for (const ChannelGroup& g : analysis.groups)
+    text += message("{}{} {}", text.empty() ? "" : ", ", g.name, g.channels());
+  return text;
+}
+
+ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
+                             const ChannelOptions& options) {
+  check_options(options);
+  const ChannelAnalysis analysis = find_channel_groups(graph);
+  check(!analysis.groups.empty(), ErrorCode::bad_input,
+        "prune: the network has no channels that can go\n{}", describe(graph, analysis));
+  const std::vector<Ranked> groups = rank(graph, analysis, criterion, options.floor);
+  int64_t total = 0, removable = 0, widest = 0;
+  for (const Ranked& r : groups) {
+    total += r.units();
+    removable += r.units() - r.floor;
+    widest = std::max(widest, r.group->channels());
+  }
+  check(
+      std::any_of(groups.begin(), groups.end(), [](const Ranked& r) { return !r.scores.empty(); }),
+      ErrorCode::bad_input, "prune: {} has nothing to judge any channel by: no batch norms",
+      criterion.name());
+  check(options.round_to <= widest, "prune: channels rounded to {}, but no group has as many: {}",
+        options.round_to, list_groups(analysis));
+
+  std::vector<int64_t> kept;
+  if (!options.widths.empty()) {
+    kept = kept_for_widths(groups, analysis, options.widths);
+  } else if (options.macs) {
+    kept = kept_for_macs(graph, analysis, groups, total, options);
+  } else {
+    const auto count = int64_t(std::llround(options.sparsity * double(total)));
+    check(count <= removable,
+          "prune: a sparsity of {} leaves {} of {} channels, but {} must stay so that no layer is "
+          "emptied; prune less or lower the floor",
+          options.sparsity, total - count, total, total - removable);
+    kept = allocate(groups, count, options);
+  }
+  remove_channels(graph, analysis, choose(groups, kept));
+
+  ChannelReport report{.groups = {}, .whole = analysis.kept};
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const ChannelGroup& group = *groups[g].group;
+    report.groups.push_back({group.name, group.channels(), kept[g] * group.channels_per_unit});
+    if (groups[g].scores.empty())
+      report.whole.push_back(
+          {group.name, group.channels(), criterion.name() + " finds no batch norm to judge it by"});
+    else if (group.channels() < options.round_to)
+      report.whole.push_back(
+          {group.name, group.channels(), message("fewer than {} channels", options.round_to)});
+  }
+  return report;
+}
+
+}  // namespace pare

@@ -1,0 +1,296 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "autograd/graph_summary.h"
+#include "autograd/ops.h"
+#include "autograd/tape.h"
+#include "compress/prune/structured/blocks.h"
+#include "compress/prune/structured/norm_penalty.h"
+#include "compress/prune/structured/prune_channels.h"
+#include "core/random.h"
+#include "layers/layers.h"
+#include "layers/zoo.h"
+
+using namespace pare;
+
+namespace {
+
+Tensor noise(const Shape& shape, uint64_t seed) {
+  const Tensor t = Tensor::empty(shape);
+  Rng rng(seed);
+  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = float(rng.normal());
+  return t;
+}
+
+Graph network(const char* name, ImageShape shape) {
+  const auto net = make_model(name, shape, 10, 3);
+  Graph g = capture(*net, Tensor::zeros({1, shape.channels, shape.height, shape.width}));
+  // Norms that differ, as trained ones do.
+  uint64_t seed = 1;
+  for (auto& [path, p] : named_parameters(g))
+    if (path.ends_with("gamma")) p.value().copy_from(noise(p.value().shape(), ++seed));
+  return g;
+}
+Graph lenet() { return network("lenet5", {1, 28, 28}); }
+Graph resnet() { return network("resnet20", {3, 16, 16}); }
+
+std::vector<Batch> batches_for(const Shape& image) {
+  std::vector<Batch> batches(3);
+  for (size_t b = 0; b < batches.size(); ++b) {
+    batches[b].images = noise({4, image[0], image[1], image[2]}, 50 + b);
+    batches[b].labels = Tensor::from<int32_t>({0, 3, 9, int32_t(b)}, {4});
+  }
+  return batches;
+}
+
+std::vector<int64_t> kept_of(const ChannelReport& report) {
+  std::vector<int64_t> kept;
+  for (const PrunedGroup& g : report.groups) kept.push_back(g.kept);
+  return kept;
+}
+
+Param param(const Graph& g, const char* name) { return g.values[size_t(g.find_value(name))].param; }
+
+}  // namespace
+
+TEST_CASE("widths, sparsity and MACs say how many channels stay") {
+  Graph g = lenet();
+  const ChannelReport report = prune_channels(g, FilterNorm(1), {.widths = {9, 18, 65}});
+  CHECK(kept_of(report) == std::vector<int64_t>{9, 18, 65});
+  CHECK(param(g, "fc1.weight").value().shape() == Shape{65, 18 * 16});
+  REQUIRE(report.whole.size() == 1);
+  CHECK(report.whole[0].why.find("output") != std::string::npos);
+
+  g = lenet();
+  CHECK(kept_of(prune_channels(g, FilterNorm(1), {.sparsity = 0.4, .scope = PruneScope::local})) ==
+        std::vector<int64_t>{12, 30, 300});
+  for (const PruneScope scope : {PruneScope::local, PruneScope::global}) {
+    g = lenet();
+    int64_t total = 0;
+    for (const int64_t k : kept_of(prune_channels(g, FilterNorm(1), {.scope = scope}))) total += k;
+    CHECK(total == 285);
+
+    g = resnet();
+    const int64_t all = summarize(g).macs;
+    prune_channels(g, GroupNorm(), {.macs = 0.5, .scope = scope});
+    const double share = double(summarize(g).macs) / double(all);
+    CHECK(share <= 0.5);
+    CHECK(share > 0.45);
+  }
+}
+
+TEST_CASE("counts are rounded to a multiple, in every layer") {
+  Graph g = resnet();
+  const ChannelReport report =
+      prune_channels(g, GroupNorm(), {.sparsity = 0.4, .scope = PruneScope::local, .round_to = 8});
+  for (const PrunedGroup& r : report.groups) CHECK(r.kept % 8 == 0);
+  for (const GraphNode& node : g.nodes)
+    if (std::string_view(node.op->name) == "conv2d")
+      CHECK(g.values[size_t(node.inputs[1])].param.value().size(0) % 8 == 0);
+  // A group with fewer channels than the multiple stays whole, and is named.
+  g = lenet();
+  const ChannelReport some = prune_channels(
+      g, FilterNorm(1), {.sparsity = 0.5, .scope = PruneScope::local, .round_to = 32});
+  CHECK(kept_of(some) == std::vector<int64_t>{20, 32, 256});
+  CHECK(some.whole.back().name == "conv1");
+  CHECK_THROWS_WITH_AS(prune_channels(g, FilterNorm(1), {.round_to = 512}),
+                       doctest::Contains("no group has as many: conv1 20, conv2 32, fc1 256"),
+                       Error);
+}
+
+TEST_CASE("no layer is emptied") {
+  Graph g = lenet();
+  param(g, "conv1.weight").value().fill(1e-6);  // a global threshold would take all of it
+  struct Raw : FilterNorm {
+    Raw() : FilterNorm(1) {}
+    bool comparable() const override { return true; }
+  };
+  const auto kept = kept_of(prune_channels(g, Raw(), {.sparsity = 0.8, .floor = 0.1}));
+  CHECK(kept[0] == 2);
+  CHECK(kept[1] >= 5);
+  CHECK(kept[2] >= 50);
+  CHECK(g(noise({2, 1, 28, 28}, 1)).shape() == Shape{2, 10});
+}
+
+TEST_CASE("prune_channels names what is wrong and leaves the network alone") {
+  Graph g = lenet();
+  const auto wrong = [&](const ChannelOptions& o, const char* text) {
+    CHECK_THROWS_WITH_AS(prune_channels(g, FilterNorm(1), o), doctest::Contains(text), Error);
+  };
+  wrong({.sparsity = 1.2}, "between 0 and 1");
+  wrong({.sparsity = 1}, "no layer is emptied");
+  wrong({.macs = 0.0}, "above 0");
+  wrong({.macs = 0.0001}, "cannot be reached");
+  wrong({.widths = {161, 64}},
+        "2 widths for 3 groups of channels; one each is needed for: conv1 20");
+  wrong({.widths = {21, 50, 500}}, "'conv1', which has 20 channels");
+  wrong({.widths = {0, 50, 500}}, "a width of 0");
+  wrong({.floor = -1}, "floor");
+  wrong({.round_to = 0}, "at least 1");
+  wrong({.scope = PruneScope::erk}, "erk");
+  CHECK_THROWS_WITH_AS(prune_channels(g, NormScale()), doctest::Contains("no batch norms"), Error);
+  CHECK_THROWS_WITH_AS(prune_channels(g, GateTaylor()), doctest::Contains("prepare"), Error);
+  CHECK_THROWS_WITH_AS(make_channel_criterion("fpmg"), doctest::Contains("fpgm"), Error);
+  CHECK(parameter_count(g) == 431080);
+  param(g, "conv2.weight").value().data<float>()[3] = std::nanf("");
+  wrong({}, "has the score");
+}
+
+TEST_CASE("every criterion scores every group and keeps its best") {
+  for (const std::string_view name : channel_criterion_names()) {
+    CAPTURE(std::string(name));
+    Graph g = resnet();
+    const auto criterion = make_channel_criterion(std::string(name));
+    const ChannelAnalysis analysis = find_channel_groups(g);
+    const auto before = g(noise({2, 3, 16, 16}, 1)).to_vector<float>();
+    if (criterion->needs_data()) criterion->prepare(g, analysis, batches_for({3, 16, 16}));
+    CHECK(g(noise({2, 3, 16, 16}, 1)).to_vector<float>() == before);
+    for (const ChannelGroup& group : analysis.groups) {
+      const auto s = criterion->scores(g, group);
+      REQUIRE(int64_t(s.size()) == group.units);
+      CHECK(*std::max_element(s.begin(), s.end()) > 0);
+    }
+    prune_channels(g, *criterion, {.sparsity = 0.5});
+    CHECK(parameter_count(g) < 200000);
+    CHECK(g(noise({2, 3, 16, 16}, 1)).shape() == Shape{2, 10});
+  }
+}
+
+TEST_CASE("scores are what their formulas say") {
+  // Three hidden units; the first two filters are near each other.
+  Sequential net;
+  net.add<Dense>("a", 2, 3).add<Dense>("b", 3, 1);
+  Graph g = capture(net, Tensor::zeros({1, 2}));
+  const auto set = [&](const char* name, const std::vector<float>& v) {
+    param(g, name).value().copy_from(Tensor::from(v, param(g, name).value().shape()));
+  };
+  set("a.weight", {3, -4, 3, -3, 0, 1});
+  set("a.bias", {1, 2, 3});
+  set("b.weight", {2, 1, -5});
+  const ChannelAnalysis analysis = find_channel_groups(g);
+  REQUIRE(list_groups(analysis) == "a 3");
+  const auto scores = [&](const ChannelCriterion& c) { return c.scores(g, analysis.groups[0]); };
+  using V = std::vector<double>;
+  const auto close = [](const V& a, const V& b) {
+    REQUIRE(a.size() == b.size());
+    for (size_t i = 0; i < a.size(); ++i) CHECK(a[i] == doctest::Approx(b[i]));
+  };
+  close(scores(FilterNorm(1)), {7, 6, 1});
+  close(scores(FilterNorm(2)), {5, std::sqrt(18.0), 1});
+  close(scores(GroupNorm()), {(25 + 1 + 4) / 3.0, (18 + 4 + 1) / 3.0, (1 + 9 + 25) / 3.0});
+  const double ab = 1, ac = std::sqrt(9.0 + 25), bc = 5;
+  close(scores(GeometricMedian()), {ab + ac, ab + bc, ac + bc});
+  CHECK(scores(RandomChannels(1)) != scores(RandomChannels(2)));
+}
+
+TEST_CASE("taylor is the derivative of the loss by a gate on the channel") {
+  // The gate is put there and its derivative taken by differences.
+  Graph g = resnet();
+  const ChannelAnalysis analysis = find_channel_groups(g);
+  GateTaylor taylor;
+  const auto batches = batches_for({3, 16, 16});
+  taylor.prepare(g, analysis, batches);
+  // A group with one norm: stage2.block2.conv1, and a channel of it.
+  const auto group = std::find_if(analysis.groups.begin(), analysis.groups.end(),
+                                  [](const auto& x) { return x.name == "stage2.block2.conv1"; });
+  REQUIRE(group != analysis.groups.end());
+  const size_t channel = 5;
+  Param gamma = param(g, "stage2.block2.norm1.gamma"), beta = param(g, "stage2.block2.norm1.beta");
+  const float scale = gamma.value().data<float>()[channel],
+              shift = beta.value().data<float>()[channel];
+  double expected = 0;
+  for (const Batch& b : batches) {
+    const auto loss_at = [&](double gate) {
+      gamma.value().data<float>()[channel] = float(scale * gate);
+      beta.value().data<float>()[channel] = float(shift * gate);
+      return softmax_cross_entropy(g(b.images), b.labels).item();
+    };
+    expected += std::abs(loss_at(1.02) - loss_at(0.98)) / 0.04 / 3;
+    loss_at(1);
+  }
+  CHECK(taylor.scores(g, *group)[channel] == doctest::Approx(expected).epsilon(0.05));
+}
+
+TEST_CASE("network slimming: the penalty is lambda times the norms' scales, and pulls them in") {
+  Graph g = resnet();
+  const LossFn plain = [](const Tensor& logits, const Batch& b) {
+    return softmax_cross_entropy(logits, b.labels);
+  };
+  const Batch batch = batches_for({3, 16, 16})[0];
+  const auto gradient = [&](const LossFn& loss) {
+    for (Param& p : parameters(g)) p.clear_grad();
+    Tape tape;
+    const Tensor l = loss(g(batch.images, Mode::train), batch);
+    const double value = l.item();
+    tape.backward(l);
+    return std::pair(value, param(g, "stage1.block1.norm1.gamma").grad().to_vector<float>());
+  };
+  const auto [loss, slope] = gradient(plain);
+  const auto [penalized, pulled] = gradient(with_norm_penalty(plain, g, 0.01));
+  double scales = 0;
+  for (auto& [name, p] : named_parameters(g))
+    if (name.ends_with("gamma"))
+      for (const float v : p.value().to_vector<float>()) scales += std::abs(v);
+  CHECK(penalized == doctest::Approx(loss + 0.01 * scales));
+  const auto gamma = param(g, "stage1.block1.norm1.gamma").value().to_vector<float>();
+  for (size_t i = 0; i < gamma.size(); ++i)
+    CHECK(pulled[i] - slope[i] == doctest::Approx(gamma[i] > 0 ? 0.01 : -0.01).epsilon(1e-3));
+  Graph none = lenet();
+  CHECK_THROWS_AS(with_norm_penalty(plain, none, 0.01), Error);
+  CHECK_THROWS_AS(with_norm_penalty(plain, g, -1), Error);
+}
+
+TEST_CASE("residual blocks go whole") {
+  Graph g = resnet();
+  const auto blocks = residual_blocks(g);
+  // Two stages begin with a block that widens; the others have identity shortcuts.
+  REQUIRE(blocks.size() == 7);
+  CHECK(blocks[0].name == "stage1.block1");
+  CHECK(blocks[3].name == "stage2.block2");
+
+  // Without the block is with its branch zero.
+  Graph zeroed = g.clone();
+  for (const char* name : {"stage2.block2.norm2.gamma", "stage2.block2.norm2.beta"})
+    param(zeroed, name).value().fill(0);
+  Graph smaller = without_block(g, blocks[3]);
+  smaller.verify();
+  const Tensor x = noise({2, 3, 16, 16}, 4);
+  CHECK(smaller(x).to_vector<float>() == zeroed(x).to_vector<float>());
+  CHECK(smaller.find_value("stage2.block2.conv1.weight") < 0);
+  CHECK(smaller.buffers.size() == g.buffers.size() - 4);
+
+  // The branch that does nothing is the first to go.
+  for (const char* name : {"stage3.block2.norm2.gamma", "stage3.block2.norm2.beta"})
+    param(g, name).value().fill(0);
+  double before = 0;
+  const auto batches = batches_for({3, 16, 16});
+  for (const Batch& b : batches) before += softmax_cross_entropy(g(b.images), b.labels).item() / 3;
+  const auto all = prune_blocks(g, batches, 7);
+  REQUIRE(all.size() == 7);
+  bool found = false;
+  for (const RemovedBlock& b : all) found = found || b.name == "stage3.block2";
+  CHECK(found);
+  CHECK(residual_blocks(g).empty());
+  CHECK(g(x).shape() == Shape{2, 10});
+  CHECK_THROWS_WITH_AS(prune_blocks(g, batches, 1), doctest::Contains("has 0"), Error);
+  Graph none = lenet();
+  CHECK(residual_blocks(none).empty());
+}
+
+TEST_CASE("a block with a ReLU behind a plain sum keeps the ReLU") {
+  Sequential net;
+  auto body = std::make_unique<Sequential>();
+  body->add<Dense>("fc", 6, 6);
+  net.add<Dense>("in", 4, 6).add<Residual>("block", std::move(body)).add<Dense>("out", 6, 3);
+  initialize(net, 1);
+  Graph g = capture(net, Tensor::zeros({1, 4}));
+  const auto blocks = residual_blocks(g);
+  REQUIRE(blocks.size() == 1);
+  Graph smaller = without_block(g, blocks[0]);
+  const Tensor x = noise({3, 4}, 2);
+  for (const char* name : {"block.body.fc.weight", "block.body.fc.bias"})
+    param(g, name).value().fill(0);
+  CHECK(smaller(x).to_vector<float>() == g(x).to_vector<float>());
+  CHECK(smaller.nodes.size() == 3);
+}
