@@ -223,7 +223,7 @@ class Compiler {
     spec.winograd = options_.winograd;
     if (residual) spec.residual = node.inputs[3];
     ConvChoice choice;
-    if (sparse_ && worth_trying_sparse(spec.weight))
+    if (options_.sparse && worth_trying_sparse(spec.weight))
       choice = choose_conv(spec, {.x_plain = lies(node.inputs[0], Layout::plain),
                                   .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
                                   .y_nhwc = wanted_nhwc(y)});
