@@ -61,13 +61,13 @@ void report(PruneRun& run) {
                {"file", run.out}};
   std::string control;
   if (run.control) {
-    const auto& c = *run.control;
+    const auto& made = *run.control;
     json["control"] = {{"kind", f.control},
-                       {"epochs", c.epochs},
-                       {"accuracy", c.result.accuracy},
-                       {"file", c.file}};
-    control = fmt::format("\nfresh weights under the same masks, {} epochs: {}", c.epochs,
-                          percent(c.result.accuracy));
+                       {"epochs", made.epochs},
+                       {"accuracy", made.result.accuracy},
+                       {"file", made.file}};
+    control = fmt::format("\nfresh weights under the same masks, {} epochs: {}", made.epochs,
+                          percent(made.result.accuracy));
   }
   const auto zeros = [](const GraphSummary& g) {
     return percent(1 - double(g.nonzero) / double(g.params));
