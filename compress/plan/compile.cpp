@@ -16,8 +16,8 @@ using namespace plan;
 
 class Compiler {
  public:
-  Compiler(Graph graph, Plan::State& state, bool sparse)
-      : g_(std::move(graph)), s_(state), sparse_(sparse) {}
+  Compiler(Graph graph, Plan::State& state, const PlanOptions& options)
+      : g_(std::move(graph)), s_(state), options_(options) {}
 
   void run() {
     const size_t n = g_.values.size();
@@ -188,7 +188,7 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    emit(sparse_ ? sparse_or_dense_step(spec) : dense_step(spec), node.name, std::move(inputs), y,
+    emit(options_.sparse ? sparse_or_dense_step(spec) : dense_step(spec), node.name, std::move(inputs), y,
          Layout::plain);
     return true;
   }
@@ -218,6 +218,7 @@ class Compiler {
     spec.dilation = node.attrs.integer("dilation");
     spec.groups = node.attrs.integer("groups");
     spec.relu = node.attrs.integer("relu", 0);
+    spec.winograd = options_.winograd;
     std::vector<int> inputs{as(node.inputs[0], Layout::nhwc)};
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], Layout::nhwc));
     emit(conv_step(spec), node.name, std::move(inputs), y, Layout::nhwc);
@@ -307,7 +308,7 @@ class Compiler {
 
   Graph g_;
   Plan::State& s_;
-  bool sparse_;
+  PlanOptions options_;
   std::vector<Tensor> known_;  // by value: what is known at compile time
   std::vector<Layout> layouts_;
   std::vector<Shape> images_;       // shape at one image
@@ -326,7 +327,7 @@ Plan compile(const Graph& graph, const PlanOptions& options) {
   fuse_residual(g);
   fuse_activation(g);
   auto state = std::make_unique<Plan::State>();
-  Compiler(std::move(g), *state, options.sparse).run();
+  Compiler(std::move(g), *state, options).run();
   return Plan(std::move(state));
 }
 

@@ -199,6 +199,9 @@ class ConvStep : public Step {
 }  // namespace
 
 StepPtr dense_step(const DenseSpec& spec) { return std::make_unique<DenseStep>(spec); }
-StepPtr conv_step(const ConvSpec& spec) { return std::make_unique<ConvStep>(spec); }
+StepPtr conv_step(const ConvSpec& spec) {
+  if (spec.winograd && winograd_pays(spec)) return winograd_step(spec);
+  return std::make_unique<ConvStep>(spec);
+}
 
 }  // namespace pare::plan

@@ -53,8 +53,11 @@ struct ConvSpec {
   int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
   bool relu = false;
   int residual = -1;
+  bool winograd = true;  // where it pays
 };
 StepPtr conv_step(const ConvSpec& spec);
+bool winograd_pays(const ConvSpec& spec);
+StepPtr winograd_step(const ConvSpec& spec);
 
 enum class Pool : uint8_t { max, average, global_average };
 StepPtr pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kernel, int64_t stride);

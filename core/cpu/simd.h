@@ -31,6 +31,7 @@ struct Vec<float> {
   void store(float* p, int n) const { _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm512_max_ps(a.v, _mm512_setzero_ps())}; }
   // a > b ? a : b, so that b stays where either is NaN.
   friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
@@ -53,6 +54,7 @@ struct Vec<double> {
   void store(double* p, int n) const { _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm512_max_pd(a.v, _mm512_setzero_pd())}; }
   friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
@@ -116,6 +118,7 @@ struct Vec<float> {
   void store(float* p, int n) const { _mm256_maskstore_ps(p, first_lanes_32(n), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
   friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
@@ -134,6 +137,7 @@ struct Vec<double> {
   void store(double* p, int n) const { _mm256_maskstore_pd(p, first_lanes_64(n), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
   friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
@@ -168,6 +172,10 @@ struct Vec {
   }
   friend Vec operator+(Vec a, Vec b) {
     for (int i = 0; i < 4; ++i) a.v[i] += b.v[i];
+    return a;
+  }
+  friend Vec operator-(Vec a, Vec b) {
+    for (int i = 0; i < 4; ++i) a.v[i] -= b.v[i];
     return a;
   }
   friend Vec max0(Vec a) {
