@@ -206,7 +206,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--turn", type=float, default=40, help="milliseconds of a turn")
-    parser.add_argument("--pause", type=float, default=40, help="milliseconds before a turn")
+    parser.add_argument("--pause", type=float, default=80, help="milliseconds before a turn")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--rows", metavar="PEAK", help=argparse.SUPPRESS)  # of one instruction set, in a process of its own
     args = parser.parse_args()
