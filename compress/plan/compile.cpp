@@ -95,6 +95,7 @@ class Compiler {
   // `v` in the wanted layout: itself, or a converted copy that later readers share.
   int as(int v, Layout layout) {
     if (layouts_[size_t(v)] == layout || known(v).defined()) return v;
+    if (image(v).rank() == 4 && image(v)[1] == 1) return v;  // one channel lies the same in both
     const auto flat = pixels_of_.find(v);
     const auto made = converted_.find({v, layout});
     if (made != converted_.end()) return made->second;
