@@ -108,6 +108,7 @@ inline __m256i first_lanes_64(int n) {
 }
 // The first n lanes in pieces: a masked store takes tens of cycles on AMD's cores.
 inline void store_first(float* p, __m256 v, int n) {
+  if (n & 8) return _mm256_storeu_ps(p, v);
   __m128 part = _mm256_castps256_ps128(v);
   if (n & 4) {
     _mm_storeu_ps(p, part);
@@ -122,6 +123,7 @@ inline void store_first(float* p, __m256 v, int n) {
   if (n & 1) _mm_store_ss(p, part);
 }
 inline void store_first(double* p, __m256d v, int n) {
+  if (n & 4) return _mm256_storeu_pd(p, v);
   __m128d part = _mm256_castpd256_pd128(v);
   if (n & 2) {
     _mm_storeu_pd(p, part);
