@@ -4,22 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compress/plan/parts.h"
 #include "compress/plan/row_product.h"
 #include "compress/plan/step.h"
 #include "core/cpu/matrix_tile.h"
 #include "core/cpu/scratch.h"
-#include "core/thread_pool.h"
 
 namespace pare::plan {
 namespace {
 
 using cpu::MatrixKernels;
 using cpu::TileArgs;
-
-int64_t parts_for(int64_t macs, int64_t most) {
-  constexpr int64_t worth_a_part = 60000;
-  return std::clamp<int64_t>(macs / worth_a_part, 1, std::min<int64_t>(most, threads()));
-}
 
 class DenseStep : public Step {
  public:
@@ -113,15 +108,10 @@ class ConvStep : public Step {
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
-    const int64_t rows = f.images * s_.y[2];
-    int64_t row = rows * part / parts;
-    const int64_t end = rows * (part + 1) / parts;
-    while (row < end) {
-      const int64_t image = row / s_.y[2], first = row % s_.y[2];
-      const int64_t last = std::min(s_.y[2], first + end - row);
-      for (int64_t g = 0; g < s_.groups; ++g) rows_of_image(f, image, g, first, last);
-      row += last - first;
-    }
+    for_rows(f.images * s_.y[2], s_.y[2], part, parts,
+             [&](int64_t image, int64_t first, int64_t last) {
+               for (int64_t g = 0; g < s_.groups; ++g) rows_of_image(f, image, g, first, last);
+             });
   }
 
  private:

@@ -44,8 +44,6 @@ struct DenseSpec {
   int residual = -1;  // value added before the ReLU
 };
 StepPtr dense_step(const DenseSpec& spec);
-// The sparse kernel where the weight has zeros enough and a measurement says that it is faster.
-StepPtr sparse_or_dense_step(const DenseSpec& spec);
 
 struct ConvSpec {
   Tensor weight, bias;  // f32 OIHW, [o]
@@ -58,10 +56,12 @@ StepPtr conv_step(const ConvSpec& spec);
 
 enum class Pool : uint8_t { max, average, global_average };
 StepPtr pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kernel, int64_t stride);
+StepPtr plain_pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kernel, int64_t stride);
 StepPtr add_step(int64_t elements, bool relu);
 StepPtr relu_step(int64_t elements);
 // Spatial stride, then zero channels behind: the parameter-free shortcut of residual networks.
 StepPtr shortcut_step(const Shape& x, const Shape& y, int64_t stride);
+StepPtr plain_shortcut_step(const Shape& x, const Shape& y, int64_t stride);
 StepPtr convert_step(const Shape& shape, Layout from);  // plain <-> nhwc
 StepPtr copy_step(int64_t bytes);
 

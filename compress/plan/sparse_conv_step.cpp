@@ -1,0 +1,167 @@
+// A convolution with many zeros as a sparse product over shifted planes (core/cpu/sparse.h). An
+// image's channels are copied into zero-padded planes; tap (c, a, b) of the kernel is then its
+// plane, shifted, for all output pixels at once: no im2col, the shift lies in the offset of the
+// weight. With stride s a channel becomes up to s * s planes, one for each phase of rows and
+// columns that a tap reads, so that pixels stay adjacent.
+//
+// Rows of a plane lie so that the zeros right of one are those left of the next; the product runs
+// over all positions from the first pixel to the last, and what falls between rows is dropped.
+// Sums run in the order of the direct form (kernel row, kernel column, channel): the same bits.
+#include <algorithm>
+#include <cstring>
+
+#include "compress/plan/parts.h"
+#include "compress/plan/step.h"
+#include "core/cpu/scratch.h"
+#include "core/cpu/sparse_weights.h"
+
+namespace pare::plan {
+namespace {
+
+class SparseConvStep : public Step {
+ public:
+  SparseConvStep(const ConvSpec& s, int rows) : s_(s) {
+    const int64_t kh = s.weight.size(2), kw = s.weight.size(3), in = s.weight.size(1);
+    const int64_t c = s.x[1], group = s.weight.size(0) / s.groups, out = s.y[1];
+    const float* w = s.weight.data<float>();
+    shift_ = s.dilation * (kh - 1) / s.stride;
+    const int64_t reach = s.dilation * (kw - 1);
+    row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
+    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
+    // Off the multiples of 1 KiB, where channels would fall into few sets of the cache.
+    plane_ = s.x[2] * s.x[3];
+    if (copies_) plane_ = ((s.y[2] + shift_) * row_ + s.padding + 15) / 16 * 16;
+    if (copies_ && plane_ % 256 == 0) plane_ += 16;
+    // The matrix of all channels; other groups' weights are zeros.
+    const auto weight = [&](int64_t o, int64_t k) {
+      const int64_t i = k % c - o / group * in, tap = k / c;
+      return i >= 0 && i < in ? w[(o * in + i) * kh * kw + tap] : 0.0f;
+    };
+    const auto offset = [&](int64_t k) {
+      const int64_t a = k / c / kw * s.dilation, b = k / c % kw * s.dilation;
+      return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
+             b / s.stride;
+    };
+    weights_ = cpu::pack_sparse(out, kh * kw * c, rows, 1, s.bias.data<float>(), weight, offset);
+    s_.weight = s_.bias = Tensor();
+    kernel = message("conv2d, sparse by {}, {}x{}",
+                     rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
+  }
+  int64_t packed_bytes() const override { return weights_.bytes(); }
+  int64_t parts(int64_t images) const override {
+    const auto stored = int64_t(weights_.values.size());
+    return parts_for(images * s_.y[2] * s_.y[3] * stored, images * s_.y[2]);
+  }
+  void run(const Frame& f, int64_t part, int64_t parts) const override {
+    for_rows(
+        f.images * s_.y[2], s_.y[2], part, parts,
+        [&](int64_t image, int64_t first, int64_t last) { image_rows(f, image, first, last); });
+  }
+
+ private:
+  struct Plane {
+    int64_t channel, row, column;  // the phase
+  };
+
+  int64_t plane_of(int64_t channel, int64_t row, int64_t column) {
+    if (!copies_) return channel;
+    for (size_t i = planes_.size(); i-- > 0;)
+      if (planes_[i].channel == channel && planes_[i].row == row && planes_[i].column == column)
+        return int64_t(i);
+    planes_.push_back({channel, row, column});
+    return int64_t(planes_.size()) - 1;
+  }
+
+  // Output rows [first, last) of one image.
+  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last) const {
+    const int64_t pixels = s_.y[2] * s_.y[3], at = image * s_.y[1] * pixels + first * s_.y[3];
+    const float* x = f.of(inputs[0]) + image * s_.x[1] * s_.x[2] * s_.x[3];
+    float* y = f.of(output) + at;
+    const float* residual = s_.residual < 0 ? nullptr : f.of(s_.residual) + at;
+    cpu::SparseProduct p = weights_.product();
+    p.positions = (last - first - 1) * row_ + s_.y[3];
+    p.x = x + first * row_;
+    if (copies_) {
+      float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 16);
+      for (size_t i = 0; i < planes_.size(); ++i)
+        fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
+      p.x = planes + first * row_;
+    }
+    if (row_ == s_.y[3]) {
+      p.y = y;
+      p.y_step = pixels;
+      p.residual = residual;
+      p.relu = s_.relu;
+      return kernels_.product(p);
+    }
+    p.y_step = (p.positions + 15) / 16 * 16;
+    if (p.y_step % 256 == 0) p.y_step += 16;
+    p.y = cpu::scratch_of<float>(1, size_t(p.y_step * s_.y[1]));
+    p.relu = s_.relu && !residual;
+    kernels_.product(p);
+    for (int64_t o = 0; o < s_.y[1]; ++o)
+      for (int64_t r = 0; r < last - first; ++r) {
+        const float* from = p.y + o * p.y_step + r * row_;
+        const int64_t to = o * pixels + r * s_.y[3];
+        finish(from, residual ? residual + to : nullptr, y + to);
+      }
+  }
+
+  // One row of pixels to its place.
+  void finish(const float* from, const float* residual, float* y) const {
+    const int64_t n = s_.y[3];
+    if (!residual) {
+      std::memcpy(y, from, size_t(n) * sizeof(float));
+    } else if (s_.relu) {
+      for (int64_t j = 0; j < n; ++j) {
+        const float v = from[j] + residual[j];
+        y[j] = v > 0 ? v : 0;
+      }
+    } else {
+      for (int64_t j = 0; j < n; ++j) y[j] = from[j] + residual[j];
+    }
+  }
+
+  // Rows [first, last) of a plane, and the zeros behind the last.
+  void fill(const Plane& plane, const float* x, int64_t first, int64_t last, float* to) const {
+    const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride, left = s_.padding - plane.column;
+    const int64_t zeros = left <= 0 ? 0 : std::min((left + s - 1) / s, row_);
+    const int64_t column = zeros * s - left;  // of the image, at position `zeros`
+    const int64_t count = std::clamp<int64_t>((w - column + s - 1) / s, 0, row_ - zeros);
+    const float* channel = x + plane.channel * h * w + column;
+    for (int64_t r = first; r < last; ++r) {
+      float* out = to + r * row_;
+      const int64_t row = r * s + plane.row - s_.padding;
+      if (row < 0 || row >= h) {
+        std::memset(out, 0, size_t(row_) * sizeof(float));
+        continue;
+      }
+      const float* in = channel + row * w;
+      for (int64_t j = 0; j < zeros; ++j) out[j] = 0;
+      out += zeros;
+      if (s == 1)
+        std::memcpy(out, in, size_t(count) * sizeof(float));
+      else
+        for (int64_t j = 0; j < count; ++j) out[j] = in[j * s];
+      for (int64_t j = count; j < row_ - zeros; ++j) out[j] = 0;
+    }
+    std::memset(to + last * row_, 0, size_t(s_.padding) * sizeof(float));
+  }
+
+  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  ConvSpec s_;
+  cpu::SparseWeights weights_;
+  std::vector<Plane> planes_;
+  int64_t shift_ = 0;  // rows of a plane that a window reaches down
+  int64_t row_ = 0;    // positions of a row of a plane
+  int64_t plane_ = 0;  // elements of a plane
+  bool copies_ = false;
+};
+
+}  // namespace
+
+StepPtr sparse_conv_step(const ConvSpec& spec, int rows) {
+  return std::make_unique<SparseConvStep>(spec, rows);
+}
+
+}  // namespace pare::plan

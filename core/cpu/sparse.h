@@ -1,0 +1,62 @@
+// The table of the sparse kernels of one instruction set. One kernel serves dense layers, where the
+// positions are images, and convolutions, where they are pixels of zero-padded planes:
+//
+//   y[o][q] = act(bias[o] + sum over the stored columns i of o's block, in order,
+//                           and r < run, of value[i][r][o] * x[offset[i] + r * run_step + q]
+//                 + residual[o][q])          for positions q, act ReLU or nothing
+//
+// `rows` outputs form a block and share their columns, so that one load of x feeds `rows`
+// multiply-adds. Every element is one chain of multiply-adds from zero, as in the dense register
+// tile (matrix_tile.h): zeros left out change no bit of a finite sum.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cpu/isa.h"
+
+namespace pare::cpu {
+
+struct SparseProduct {
+  int rows = 1, run = 1;             // 1x1, 4x1, 8x1 or 1x4
+  int64_t outputs = 0;               // the last block may hold fewer than `rows`
+  const int32_t* starts = nullptr;   // [blocks + 1], into offsets
+  const int32_t* offsets = nullptr;  // of each stored column, in elements of x
+  const float* values = nullptr;     // [stored][run][rows]
+  const float* bias = nullptr;       // [blocks * rows], or null
+  ptrdiff_t run_step = 0;            // between the inputs of one column
+  bool relu = false;
+  const float* x = nullptr;
+  int64_t positions = 0;
+  float* y = nullptr;
+  ptrdiff_t y_step = 0;             // between outputs
+  const float* residual = nullptr;  // lies as y does
+};
+
+// One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered
+// by their length, four run side by side; block b gives outputs order[b] * 8 and following.
+struct SparseRow {
+  int64_t outputs = 0, blocks = 0;
+  const int32_t* starts = nullptr;
+  const int32_t* columns = nullptr;
+  const float* values = nullptr;  // [stored][8]
+  const int32_t* order = nullptr;
+  const float* bias = nullptr;  // [blocks * 8]
+  bool relu = false;
+  const float* x = nullptr;
+  float* y = nullptr;
+};
+
+struct SparseKernels {
+  void (*product)(const SparseProduct&);
+  void (*row)(const SparseRow&);
+  // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
+  void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                    ptrdiff_t y_step);
+};
+const SparseKernels& sparse_kernels_scalar();
+const SparseKernels& sparse_kernels_avx2();
+const SparseKernels& sparse_kernels_avx512();
+const SparseKernels& sparse_kernels();  // those of current_isa()
+
+}  // namespace pare::cpu
