@@ -8,7 +8,6 @@
 // over all positions from the first pixel to the last, and what falls between rows is dropped.
 // Sums run in the order of the direct form (kernel row, kernel column, channel): the same bits.
 #include <algorithm>
-#include <cstring>
 
 #include "compress/plan/parts.h"
 #include "compress/plan/step.h"
@@ -27,11 +26,13 @@ class SparseConvStep : public Step {
     shift_ = s.dilation * (kh - 1) / s.stride;
     const int64_t reach = s.dilation * (kw - 1);
     row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
-    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
-    // Off the multiples of 1 KiB, where channels would fall into few sets of the cache.
-    plane_ = s.x[2] * s.x[3];
-    if (copies_) plane_ = ((s.y[2] + shift_) * row_ + s.padding + 15) / 16 * 16;
-    if (copies_ && plane_ % 256 == 0) plane_ += 16;
+    const int64_t image = c * s.x[2] * s.x[3];
+    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0 || image > cached;
+    // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
+    const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
+    const int64_t blocks = (s.y[2] + fitting - 1) / fitting;
+    block_ = (s.y[2] + blocks - 1) / blocks;
+    plane_ = copies_ ? off_sets((block_ + shift_) * row_ + s.padding) : s.x[2] * s.x[3];
     // The matrix of all channels; other groups' weights are zeros.
     const auto weight = [&](int64_t o, int64_t k) {
       const int64_t i = k % c - o / group * in, tap = k / c;
@@ -59,6 +60,15 @@ class SparseConvStep : public Step {
   }
 
  private:
+  static constexpr int64_t cached = 7 * 1024;  // floats of x that may stay in a core's first cache
+
+  // Elements of a plane: whole vectors, off the multiples of 1 KiB, where planes would fall into
+  // few sets of the cache.
+  static int64_t off_sets(int64_t n) {
+    n = (n + 15) / 16 * 16;
+    return n % 256 == 0 ? n + 16 : n;
+  }
+
   struct Plane {
     int64_t channel, row, column;  // the phase
   };
@@ -74,10 +84,20 @@ class SparseConvStep : public Step {
 
   // Output rows [first, last) of one image.
   void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last) const {
-    const int64_t pixels = s_.y[2] * s_.y[3], at = image * s_.y[1] * pixels + first * s_.y[3];
+    const int64_t pixels = s_.y[2] * s_.y[3];
     const float* x = f.of(inputs[0]) + image * s_.x[1] * s_.x[2] * s_.x[3];
-    float* y = f.of(output) + at;
-    const float* residual = s_.residual < 0 ? nullptr : f.of(s_.residual) + at;
+    const int64_t blocks = copies_ ? (last - first + block_ - 1) / block_ : 1;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t r0 = first + (last - first) * b / blocks;
+      const int64_t r1 = first + (last - first) * (b + 1) / blocks;
+      const int64_t at = image * s_.y[1] * pixels + r0 * s_.y[3];
+      block_rows(x, r0, r1, s_.residual < 0 ? nullptr : f.of(s_.residual) + at, f.of(output) + at);
+    }
+  }
+
+  void block_rows(const float* x, int64_t first, int64_t last, const float* residual,
+                  float* y) const {
+    const int64_t pixels = s_.y[2] * s_.y[3];
     cpu::SparseProduct p = weights_.product();
     p.positions = (last - first - 1) * row_ + s_.y[3];
     p.x = x + first * row_;
@@ -85,7 +105,7 @@ class SparseConvStep : public Step {
       float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 16);
       for (size_t i = 0; i < planes_.size(); ++i)
         fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
-      p.x = planes + first * row_;
+      p.x = planes;
     }
     if (row_ == s_.y[3]) {
       p.y = y;
@@ -94,58 +114,41 @@ class SparseConvStep : public Step {
       p.relu = s_.relu;
       return kernels_.product(p);
     }
-    p.y_step = (p.positions + 15) / 16 * 16;
-    if (p.y_step % 256 == 0) p.y_step += 16;
+    p.y_step = off_sets(p.positions);
     p.y = cpu::scratch_of<float>(1, size_t(p.y_step * s_.y[1]));
     p.relu = s_.relu && !residual;
     kernels_.product(p);
     for (int64_t o = 0; o < s_.y[1]; ++o)
-      for (int64_t r = 0; r < last - first; ++r) {
-        const float* from = p.y + o * p.y_step + r * row_;
-        const int64_t to = o * pixels + r * s_.y[3];
-        finish(from, residual ? residual + to : nullptr, y + to);
-      }
+      kernels_.copy({.rows = last - first,
+                     .n = s_.y[3],
+                     .x = p.y + o * p.y_step,
+                     .x_step = row_,
+                     .y = y + o * pixels,
+                     .y_step = s_.y[3],
+                     .residual = residual ? residual + o * pixels : nullptr,
+                     .relu = s_.relu && residual});
   }
 
-  // One row of pixels to its place.
-  void finish(const float* from, const float* residual, float* y) const {
-    const int64_t n = s_.y[3];
-    if (!residual) {
-      std::memcpy(y, from, size_t(n) * sizeof(float));
-    } else if (s_.relu) {
-      for (int64_t j = 0; j < n; ++j) {
-        const float v = from[j] + residual[j];
-        y[j] = v > 0 ? v : 0;
-      }
-    } else {
-      for (int64_t j = 0; j < n; ++j) y[j] = from[j] + residual[j];
-    }
-  }
-
-  // Rows [first, last) of a plane, and the zeros behind the last.
+  // Rows [first, last) of a plane, zeros around.
   void fill(const Plane& plane, const float* x, int64_t first, int64_t last, float* to) const {
-    const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride, left = s_.padding - plane.column;
-    const int64_t zeros = left <= 0 ? 0 : std::min((left + s - 1) / s, row_);
-    const int64_t column = zeros * s - left;  // of the image, at position `zeros`
-    const int64_t count = std::clamp<int64_t>((w - column + s - 1) / s, 0, row_ - zeros);
-    const float* channel = x + plane.channel * h * w + column;
-    for (int64_t r = first; r < last; ++r) {
-      float* out = to + r * row_;
-      const int64_t row = r * s + plane.row - s_.padding;
-      if (row < 0 || row >= h) {
-        std::memset(out, 0, size_t(row_) * sizeof(float));
-        continue;
-      }
-      const float* in = channel + row * w;
-      for (int64_t j = 0; j < zeros; ++j) out[j] = 0;
-      out += zeros;
-      if (s == 1)
-        std::memcpy(out, in, size_t(count) * sizeof(float));
-      else
-        for (int64_t j = 0; j < count; ++j) out[j] = in[j * s];
-      for (int64_t j = count; j < row_ - zeros; ++j) out[j] = 0;
-    }
-    std::memset(to + last * row_, 0, size_t(s_.padding) * sizeof(float));
+    const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride;
+    const int64_t above = s_.padding - plane.row, left = s_.padding - plane.column;
+    // The plane's first row and column that lie in the image.
+    const int64_t row = above <= 0 ? 0 : (above + s - 1) / s;
+    const int64_t column = left <= 0 ? 0 : (left + s - 1) / s;
+    const int64_t top = std::max(first, row);
+    const int64_t bottom = std::min(last, (h + above + s - 1) / s);
+    const int64_t count = std::min(row_ - column, (w + left + s - 1) / s - column);
+    const bool whole = top == first && bottom == last && count == row_ && s_.padding == 0;
+    if (!whole) kernels_.zero(to, plane_);
+    if (top >= bottom || count <= 0) return;
+    const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
+    float* out = to + (top - first) * row_ + column;
+    if (s == 1)
+      return kernels_.copy(
+          {.rows = bottom - top, .n = count, .x = from, .x_step = w, .y = out, .y_step = row_});
+    for (int64_t r = top; r < bottom; ++r, from += s * w, out += row_)
+      for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
   }
 
   const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
@@ -155,6 +158,7 @@ class SparseConvStep : public Step {
   int64_t shift_ = 0;  // rows of a plane that a window reaches down
   int64_t row_ = 0;    // positions of a row of a plane
   int64_t plane_ = 0;  // elements of a plane
+  int64_t block_ = 0;  // output rows at a time
   bool copies_ = false;
 };
 

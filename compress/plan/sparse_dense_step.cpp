@@ -11,37 +11,55 @@
 namespace pare::plan {
 namespace {
 
-constexpr int64_t lanes = 64;  // of the transposed inputs
+constexpr int64_t lanes = 64;           // of the transposed inputs
+constexpr int64_t cached_columns = 96;  // 24 KiB of them
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
  public:
   SparseLanesStep(const DenseSpec& s, int rows, int run)
       : out_(s.weight.size(0)), in_(s.weight.size(1)), relu_(s.relu), residual_(s.residual) {
+    // Single weights read their inputs at random: parts of the columns stay in the first cache.
     const float* w = s.weight.data<float>();
-    weights_ = cpu::pack_sparse(
-        out_, in_, rows, run, s.bias.data<float>(),
-        [&](int64_t o, int64_t k) { return w[o * in_ + k]; }, [](int64_t k) { return k * lanes; });
+    const int64_t parts = rows * run == 1 ? (in_ + cached_columns - 1) / cached_columns : 1;
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
+      weights_.push_back(cpu::pack_sparse(
+          out_, count, rows, run, s.bias.data<float>(),
+          [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; },
+          [&](int64_t k) { return (first + k) * lanes; }));
+    }
     kernel = message("{}x{} blocks", rows, run);
     if (rows * run == 1) kernel = "single weights";
   }
-  int64_t packed_bytes() const override { return weights_.bytes(); }
+  int64_t packed_bytes() const override {
+    int64_t bytes = 0;
+    for (const cpu::SparseWeights& w : weights_) bytes += w.bytes();
+    return bytes;
+  }
 
   void run(const Frame& f, int64_t, int64_t) const override {
     float* x = cpu::scratch_of<float>(1, size_t(in_ * lanes));
     float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes));
-    cpu::SparseProduct p = weights_.product();
-    p.run_step = lanes;
-    p.x = x;
-    p.y = y;
-    p.y_step = lanes;
-    p.relu = relu_ && residual_ < 0;
-    for (int64_t first = 0; first < f.images; first += p.positions) {
-      p.positions = std::min(lanes, f.images - first);
-      kernels_.transpose(f.of(inputs[0]) + first * in_, p.positions, in_, in_, x, lanes);
-      kernels_.product(p);
-      kernels_.transpose(y, out_, p.positions, lanes, f.of(output) + first * out_, out_);
-      if (residual_ >= 0) add_residual(f, first * out_, p.positions * out_);
+    for (int64_t first = 0, count = 0; first < f.images; first += count) {
+      count = std::min(lanes, f.images - first);
+      kernels_.transpose(f.of(inputs[0]) + first * in_, count, in_, in_, x, lanes);
+      for (size_t i = 0; i < weights_.size(); ++i) {
+        cpu::SparseProduct p = weights_[i].product();
+        p.run_step = lanes;
+        p.x = x;
+        p.positions = count;
+        p.y = y;
+        p.y_step = lanes;
+        p.load_y = i > 0;
+        if (i + 1 < weights_.size())
+          p.bias = nullptr;
+        else
+          p.relu = relu_ && residual_ < 0;
+        kernels_.product(p);
+      }
+      kernels_.transpose(y, out_, count, lanes, f.of(output) + first * out_, out_);
+      if (residual_ >= 0) add_residual(f, first * out_, count * out_);
     }
   }
 
@@ -56,7 +74,7 @@ class SparseLanesStep : public Step {
   }
 
   const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
-  cpu::SparseWeights weights_;
+  std::vector<cpu::SparseWeights> weights_;  // of parts of the columns, in order
   int64_t out_, in_;
   bool relu_;
   int residual_;

@@ -31,6 +31,7 @@ struct SparseProduct {
   float* y = nullptr;
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
+  bool load_y = false;              // sums go on from what y holds
 };
 
 // One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered
@@ -47,12 +48,25 @@ struct SparseRow {
   float* y = nullptr;
 };
 
+// Rows of pixels into a zero-padded plane, or out of one: y[i][0:n] = act(x[i][0:n] + residual).
+struct SparseCopy {
+  int64_t rows = 0, n = 0;
+  const float* x = nullptr;
+  ptrdiff_t x_step = 0;
+  float* y = nullptr;
+  ptrdiff_t y_step = 0;
+  const float* residual = nullptr;  // lies as y does
+  bool relu = false;
+};
+
 struct SparseKernels {
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
   // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
   void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
                     ptrdiff_t y_step);
+  void (*copy)(const SparseCopy&);
+  void (*zero)(float* x, int64_t n);  // n a multiple of 16
 };
 const SparseKernels& sparse_kernels_scalar();
 const SparseKernels& sparse_kernels_avx2();

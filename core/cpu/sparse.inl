@@ -18,9 +18,13 @@ template <int rows, int run, int vectors, bool part>
 void sparse_tile(const SparseProduct& s, int64_t block, int64_t q, int64_t last_at, int lanes) {
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const auto at = [&](int j) { return j == vectors - 1 ? last_at : j * int64_t(V::width); };
+  const int64_t o = block * rows, left = s.outputs - o;
   V acc[rows][vectors];
+#pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
-    for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j)
+      acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + q + at(j)) : V::zero();
   const float* x = s.x + q;
   const int32_t first = s.starts[block], last = s.starts[block + 1];
   const float* w = s.values + int64_t(first) * run * rows;
@@ -39,7 +43,6 @@ void sparse_tile(const SparseProduct& s, int64_t block, int64_t q, int64_t last_
       }
     }
   }
-  const int64_t o = block * rows, left = s.outputs - o;
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
     if (r >= left) break;
@@ -153,7 +156,33 @@ void sparse_row(const SparseRow& s) {
   if (s.blocks - b == 1) sparse_row_blocks<1>(s, b);
 }
 
-constexpr SparseKernels sparse_table{sparse_product, sparse_row, transpose};
+template <bool residual>
+void copy_rows(const SparseCopy& c) {
+  for (int64_t i = 0; i < c.rows; ++i) {
+    const float *x = c.x + i * c.x_step, *r = residual ? c.residual + i * c.y_step : nullptr;
+    float* y = c.y + i * c.y_step;
+    int64_t j = 0;
+    for (; j + V::width <= c.n; j += V::width) {
+      V v = V::load(x + j);
+      if (residual) v = v + V::load(r + j);
+      if (c.relu) v = max0(v);
+      v.store(y + j);
+    }
+    if (j == c.n) continue;
+    const int left = int(c.n - j);
+    V v = V::load(x + j, left);
+    if (residual) v = v + V::load(r + j, left);
+    if (c.relu) v = max0(v);
+    v.store(y + j, left);
+  }
+}
+void sparse_copy(const SparseCopy& c) { c.residual ? copy_rows<true>(c) : copy_rows<false>(c); }
+
+void zero_out(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
+}
+
+constexpr SparseKernels sparse_table{sparse_product, sparse_row, transpose, sparse_copy, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu
