@@ -26,8 +26,7 @@ class SparseConvStep : public Step {
     shift_ = s.dilation * (kh - 1) / s.stride;
     const int64_t reach = s.dilation * (kw - 1);
     row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
-    const int64_t image = c * s.x[2] * s.x[3];
-    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0 || image > cached;
+    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
     const int64_t blocks = (s.y[2] + fitting - 1) / fitting;

@@ -18,13 +18,17 @@ template <int rows, int run, int vectors, bool part>
 void sparse_tile(const SparseProduct& s, int64_t block, int64_t q, int64_t last_at, int lanes) {
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const auto at = [&](int j) { return j == vectors - 1 ? last_at : j * int64_t(V::width); };
-  const int64_t o = block * rows, left = s.outputs - o;
+  const int64_t o = block * rows, left = s.outputs - o, y_step = s.y_step;
+  const float *bias = s.bias ? s.bias + o : nullptr, *more = s.residual;
+  const bool relu = s.relu;
+  float* const y0 = s.y + o * y_step + q;
+  if (more) more += o * y_step + q;
   V acc[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j)
-      acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + q + at(j)) : V::zero();
+      acc[r][j] = s.load_y && r < left ? load(y0 + r * y_step + at(j)) : V::zero();
   const float* x = s.x + q;
   const int32_t first = s.starts[block], last = s.starts[block + 1];
   const float* w = s.values + int64_t(first) * run * rows;
@@ -46,14 +50,13 @@ void sparse_tile(const SparseProduct& s, int64_t block, int64_t q, int64_t last_
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
     if (r >= left) break;
-    float* y = s.y + (o + r) * s.y_step + q;
-    const float* residual = s.residual ? s.residual + (o + r) * s.y_step + q : nullptr;
+    float* y = y0 + r * y_step;
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) {
       V v = acc[r][j];
-      if (s.bias) v = v + V::set(s.bias[o + r]);
-      if (residual) v = v + load(residual + at(j));
-      if (s.relu) v = max0(v);
+      if (bias) v = v + V::set(bias[r]);
+      if (more) v = v + load(more + r * y_step + at(j));
+      if (relu) v = max0(v);
       if (part)
         v.store(y + at(j), lanes);
       else
@@ -156,27 +159,33 @@ void sparse_row(const SparseRow& s) {
   if (s.blocks - b == 1) sparse_row_blocks<1>(s, b);
 }
 
-template <bool residual>
-void copy_rows(const SparseCopy& c) {
-  for (int64_t i = 0; i < c.rows; ++i) {
-    const float *x = c.x + i * c.x_step, *r = residual ? c.residual + i * c.y_step : nullptr;
-    float* y = c.y + i * c.y_step;
-    int64_t j = 0;
-    for (; j + V::width <= c.n; j += V::width) {
-      V v = V::load(x + j);
-      if (residual) v = v + V::load(r + j);
-      if (c.relu) v = max0(v);
-      v.store(y + j);
-    }
-    if (j == c.n) continue;
-    const int left = int(c.n - j);
-    V v = V::load(x + j, left);
-    if (residual) v = v + V::load(r + j, left);
-    if (c.relu) v = max0(v);
-    v.store(y + j, left);
+// By value: what is stored could otherwise be the arguments.
+template <bool residual, bool relu>
+void copy_rows(const SparseCopy c) {
+  const int64_t whole = c.n / V::width * V::width;
+  const int left = int(c.n - whole);
+  const float *x = c.x, *r = c.residual;
+  float* y = c.y;
+  const auto take = [](V v, V add) {
+    if constexpr (residual) v = v + add;
+    if constexpr (relu) v = max0(v);
+    return v;
+  };
+  for (int64_t i = 0; i < c.rows; ++i, x += c.x_step, y += c.y_step) {
+    for (int64_t j = 0; j < whole; j += V::width)
+      take(V::load(x + j), residual ? V::load(r + j) : V::zero()).store(y + j);
+    if (left)
+      take(V::load(x + whole, left), residual ? V::load(r + whole, left) : V::zero())
+          .store(y + whole, left);
+    if constexpr (residual) r += c.y_step;
   }
 }
-void sparse_copy(const SparseCopy& c) { c.residual ? copy_rows<true>(c) : copy_rows<false>(c); }
+void sparse_copy(const SparseCopy& c) {
+  if (c.residual)
+    c.relu ? copy_rows<true, true>(c) : copy_rows<true, false>(c);
+  else
+    c.relu ? copy_rows<false, true>(c) : copy_rows<false, false>(c);
+}
 
 void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
