@@ -27,7 +27,9 @@ struct SparseProduct {
   ptrdiff_t run_step = 0;            // between the inputs of one column
   bool relu = false;
   const float* x = nullptr;
-  int64_t positions = 0;
+  int64_t positions = 0;  // at q = 0, 1, ... of x and of y; or, where a row is given:
+  int64_t row = 0;        // (run 1) positions fall into rows of so many, at least one vector, with
+  ptrdiff_t x_row = 0;    // row i at q = i * x_row of x and i * row of y
   float* y = nullptr;
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
@@ -60,6 +62,7 @@ struct SparseCopy {
 };
 
 struct SparseKernels {
+  int width;  // lanes of a vector
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
   // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
