@@ -15,8 +15,8 @@
 namespace pare {
 
 struct PlanOptions {
-  // Dense layers with many zeros may take a sparse kernel, where a measurement at compile time says
-  // that it is faster. Off: every layer runs dense, the yardstick for ratios.
+  // Dense layers and convolutions with many zeros may take a sparse kernel, where a measurement at
+  // compile time says that it is faster. Off: every layer runs dense, the yardstick for ratios.
   bool sparse = true;
 };
 

@@ -4,9 +4,10 @@
 // weight. With stride s a channel becomes up to s * s planes, one for each phase of rows and
 // columns that a tap reads, so that pixels stay adjacent.
 //
-// Rows of a plane lie so that the zeros right of one are those left of the next; the product runs
-// over all positions from the first pixel to the last, and what falls between rows is dropped.
-// Sums run in the order of the direct form (kernel row, kernel column, channel): the same bits.
+// Rows of a plane lie so that the zeros right of one are those left of the next. Where whole
+// vectors fit a row of pixels, the product goes row by row; otherwise over all positions from the
+// first pixel to the last, and what falls between rows is dropped. Sums run in the order of the
+// direct form (kernel row, kernel column, channel): the same bits.
 #include <algorithm>
 
 #include "compress/plan/parts.h"
@@ -26,6 +27,8 @@ class SparseConvStep : public Step {
     shift_ = s.dilation * (kh - 1) / s.stride;
     const int64_t reach = s.dilation * (kw - 1);
     row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
+    const int64_t width = kernels_.width, vectors = (s.y[3] + width - 1) / width * width;
+    by_rows_ = row_ == s.y[3] || (s.y[3] >= width && 8 * s.y[3] >= 7 * vectors);
     copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
@@ -98,7 +101,6 @@ class SparseConvStep : public Step {
                   float* y) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     cpu::SparseProduct p = weights_.product();
-    p.positions = (last - first - 1) * row_ + s_.y[3];
     p.x = x + first * row_;
     if (copies_) {
       float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 16);
@@ -106,13 +108,17 @@ class SparseConvStep : public Step {
         fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
       p.x = planes;
     }
-    if (row_ == s_.y[3]) {
+    if (by_rows_) {
+      p.positions = (last - first) * s_.y[3];
+      p.row = row_ == s_.y[3] ? 0 : s_.y[3];
+      p.x_row = row_;
       p.y = y;
       p.y_step = pixels;
       p.residual = residual;
       p.relu = s_.relu;
       return kernels_.product(p);
     }
+    p.positions = (last - first - 1) * row_ + s_.y[3];
     p.y_step = off_sets(p.positions);
     p.y = cpu::scratch_of<float>(1, size_t(p.y_step * s_.y[1]));
     p.relu = s_.relu && !residual;
@@ -150,8 +156,20 @@ class SparseConvStep : public Step {
       for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
   }
 
-  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  // Rows of 8 to 15 pixels fill vectors of 8, where rows lie apart; each element is summed alike,
+  // with the same bits.
+  static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
+#if defined(__x86_64__)
+    const bool apart = s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
+    if (current_isa() == Isa::avx512 && apart && s.y[3] >= 8 && s.y[3] < 16)
+      return cpu::sparse_kernels_avx2();
+#endif
+    (void)s;
+    return cpu::sparse_kernels();
+  }
+
   ConvSpec s_;
+  const cpu::SparseKernels& kernels_ = kernels_for(s_);
   cpu::SparseWeights weights_;
   std::vector<Plane> planes_;
   int64_t shift_ = 0;  // rows of a plane that a window reaches down
@@ -159,6 +177,7 @@ class SparseConvStep : public Step {
   int64_t plane_ = 0;  // elements of a plane
   int64_t block_ = 0;  // output rows at a time
   bool copies_ = false;
+  bool by_rows_ = false;  // the product writes rows of pixels to their places
 };
 
 }  // namespace

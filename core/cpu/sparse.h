@@ -27,7 +27,9 @@ struct SparseProduct {
   ptrdiff_t run_step = 0;            // between the inputs of one column
   bool relu = false;
   const float* x = nullptr;
-  int64_t positions = 0;
+  int64_t positions = 0;  // at q = 0, 1, ... of x and of y; or, where a row is given:
+  int64_t row = 0;        // (run 1) positions fall into rows of so many, at least one vector, with
+  ptrdiff_t x_row = 0;    // row i at q = i * x_row of x and i * row of y
   float* y = nullptr;
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
@@ -48,6 +50,17 @@ struct SparseRow {
   float* y = nullptr;
 };
 
+// The gradient of kept weights: for rows o in [first, last) and the kept columns k of each, in
+// order,
+//   out[i] (+)= sum over 64 lanes of g[o][lane] * x[k][lane]
+struct SparseSampled {
+  int64_t first = 0, last = 0;
+  const int32_t *starts = nullptr, *columns = nullptr;
+  const float *g = nullptr, *x = nullptr;  // [rows][64], [columns][64]
+  float* out = nullptr;                    // [kept]
+  bool add = false;
+};
+
 // Rows of pixels into a zero-padded plane, or out of one: y[i][0:n] = act(x[i][0:n] + residual).
 struct SparseCopy {
   int64_t rows = 0, n = 0;
@@ -60,11 +73,13 @@ struct SparseCopy {
 };
 
 struct SparseKernels {
+  int width;  // lanes of a vector
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
   // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
   void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
                     ptrdiff_t y_step);
+  void (*sampled)(const SparseSampled&);
   void (*copy)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16
 };

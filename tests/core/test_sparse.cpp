@@ -89,6 +89,40 @@ TEST_CASE("the sparse product gives the sums, and touches nothing else") {
           }
 }
 
+TEST_CASE("the sparse product goes row by row where it is asked to") {
+  Rng rng(6);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int rows : {1, 4, 8})
+      for (const int64_t row : {16, 17, 28, 32, 45})
+        for (const int64_t count : {1, 2, 7}) {
+          CAPTURE(rows);
+          CAPTURE(row);
+          CAPTURE(count);
+          const int64_t columns = 20, outputs = 9, x_row = row + 3, x_step = x_row * count;
+          const auto w = with_zeros(rng, outputs, columns, 0.5);
+          const auto x = normals(rng, columns * x_step), bias = normals(rng, outputs);
+          const SparseWeights packed = pack_sparse(
+              outputs, columns, rows, 1, bias.data(),
+              [&](int64_t o, int64_t k) { return w[size_t(o * columns + k)]; },
+              [&](int64_t k) { return k * x_step; });
+          SparseProduct p = packed.product();
+          std::vector<float> y(size_t(outputs * row * count));
+          p.x = x.data(), p.positions = row * count, p.row = row, p.x_row = x_row;
+          p.y = y.data(), p.y_step = row * count;
+          kernels->product(p);
+          double off = 0;
+          for (int64_t o = 0; o < outputs; ++o)
+            for (int64_t q = 0; q < row * count; ++q) {
+              double want = bias[size_t(o)];
+              for (int64_t k = 0; k < columns; ++k)
+                want += double(w[size_t(o * columns + k)]) *
+                        x[size_t(k * x_step + q / row * x_row + q % row)];
+              off = std::max(off, std::abs(want - double(y[size_t(o * row * count + q)])));
+            }
+          CHECK(off < bound);
+        }
+}
+
 TEST_CASE("the sparse row kernel gives the sums") {
   Rng rng(4);
   for (const SparseKernels* kernels : all_kernels())
