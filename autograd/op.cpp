@@ -1,5 +1,6 @@
 #include "autograd/op.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -49,6 +50,13 @@ void run_forward_kernel(Call& call) {
 }
 
 }  // namespace
+
+const Op& internal_op(const Op& op) {
+  auto* kept = new Op(op);
+  kept->forward_kernel = new Kernel(std::string(op.name) + ".forward");
+  kept->backward_kernel = new Kernel(std::string(op.name) + ".backward");
+  return *kept;
+}
 
 const Op& register_op(const Op& op) {
   OpRegistry& r = op_registry();
@@ -129,6 +137,14 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
            const ApplyOptions& options) {
   check(inputs.size() <= max_args, "{}: {} inputs, at most {}", op.name, inputs.size(), max_args);
   Recorder* recorder = active_recorder;
+  if (recorder && op.masked_form)
+    if (const Tensor pattern = recorder->pattern_of(inputs[1]); pattern.defined())
+      if (const Op* form = op.masked_form(inputs)) {
+        std::array<Tensor, max_args> with;
+        std::copy(inputs.begin(), inputs.end(), with.begin());
+        with[inputs.size()] = pattern;
+        return apply(*form, {with.data(), inputs.size() + 1}, attrs, outputs, options);
+      }
   Call call;
   call.op = &op;
   call.attrs = &attrs;

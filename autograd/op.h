@@ -92,6 +92,11 @@ struct Op {
   Coupling coupling = Coupling::unknown;   // how channels belong together, for structured pruning
   void (*couple)(ChannelTies&) = nullptr;  // a rule beyond the common kinds
   void (*resize)(const ChannelCut&, Attrs&) = nullptr;  // attributes that follow removed channels
+  // The form of the op for a matrix (input 1) that is a parameter with a frozen mask, or null where
+  // it does not pay; it takes the mask's pattern (core/sparse_pattern.h) behind the other inputs
+  // and writes the gradient of kept weights alone. Tapes alone use it, so graphs never hold it.
+  const Op* (*masked_form)(std::span<const Tensor> inputs) = nullptr;
+  bool writes_kept_gradient = false;       // of input 1: what a masked form does
   int64_t (*macs)(const Call&) = nullptr;  // multiply-accumulates of one forward; null: none
 
   // Filled by register_op.
@@ -101,6 +106,8 @@ struct Op {
   const Kernel* backward_kernel = nullptr;
 };
 
+// An op that no file or graph may name: kernels as for a registered one.
+const Op& internal_op(const Op& op);
 // Makes an op known by name; the returned reference lives as long as the program. Registering an
 // existing name with the same version is an error.
 const Op& register_op(const Op& op);
@@ -132,6 +139,9 @@ class Recorder {
   virtual bool needs_names() const { return false; }
   // Whether a composite op is kept as one node (captures) or as the ops it consists of (tapes).
   virtual bool keeps_composites() const { return true; }
+  // The pattern of the frozen mask of a parameter with zeros enough for a masked form; else
+  // nothing.
+  virtual Tensor pattern_of(const Tensor&) const { return {}; }
 };
 Recorder* current_recorder();
 void set_current_recorder(Recorder* recorder);

@@ -1,6 +1,10 @@
 #include "autograd/param.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "autograd/tape.h"
+#include "core/sparse_pattern.h"
 
 namespace pare {
 namespace {
@@ -58,6 +62,7 @@ void Param::set_mask(const Tensor& mask, MaskKind kind) {
         "mask is {} {}, the parameter needs u8 {}", mask.dtype(), mask.shape(), value().shape());
   state_->mask = mask;
   state_->mask_kind = kind;
+  state_->kept_grad = nullptr;
   apply_mask();
 }
 
@@ -72,6 +77,32 @@ void Param::apply_mask() {
   mask_tensor(s.grad, s.mask);
   for (auto& [name, slot] : s.slots)
     if (slot.shape() == s.value.shape()) mask_tensor(slot, s.mask);
+}
+
+Tensor Param::pattern() const {
+  ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::frozen || s.mask.rank() != 2 || s.value.dtype() != DType::f32 ||
+      s.mask.device().type != DeviceType::cpu || !s.transforms.empty())
+    return {};
+  constexpr int64_t worth_it = 4096;
+  const int64_t n = s.mask.elements();
+  const uint8_t* keep = s.mask.data<uint8_t>();
+  if (n < worth_it) return {};
+  // Whoever wrote into the mask need not have told.
+  const bool known = s.pattern_mask.defined() && s.pattern_mask.shape() == s.mask.shape() &&
+                     std::memcmp(s.pattern_mask.raw(), keep, size_t(n)) == 0;
+  if (!known) {
+    s.pattern_mask = s.mask.clone();
+    s.kept_grad = nullptr;
+    const int64_t zeros = std::count(keep, keep + n, uint8_t(0));
+    s.pattern = 10 * zeros >= 8 * n ? make_pattern(s.mask) : Tensor();
+  }
+  return s.pattern;
+}
+
+Tensor Param::pattern_of_grad() const {
+  const ParamState& s = *state_;
+  return s.grad.defined() && s.kept_grad == s.grad.raw() ? s.pattern : Tensor();
 }
 
 Tensor& Param::slot(const std::string& name) {

@@ -1,13 +1,15 @@
 // Times sparse layers against the dense direct form, layer by layer: steps of a plan on one or two
 // threads, the forms taking turns, medians over the turns.
-//   sparse_layers [--threads N] [--peak GFLOPS] [--only PART_OF_A_NAME]
+//   sparse_layers [--threads N] [--peak GFLOPS] [--only PART_OF_A_NAME] [--clock cpu]
 // A row: layer, structure of the zeros, their share, batch; microseconds of the dense form (nhwc in
 // and out) and of the best sparse form; their ratio; the ratio where the sparse convolution stands
 // alone and its input and output are converted from and to nhwc; multiply-adds of nonzero weights
 // as a share of the peak that bench/fma_peak prints for the threads.
-// PARE_ISA=avx2 caps the instruction set.
+// PARE_ISA=avx2 caps the instruction set. --clock cpu counts the process's own time, for one thread
+// on a machine that others use.
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,6 +26,13 @@ using namespace pare;
 using namespace pare::plan;
 
 namespace {
+
+clockid_t clock_id = CLOCK_MONOTONIC;
+double now_us() {
+  timespec t{};
+  clock_gettime(clock_id, &t);
+  return double(t.tv_sec) * 1e6 + double(t.tv_nsec) * 1e-3;
+}
 
 struct Layer {
   const char* name;
@@ -142,13 +151,12 @@ void measure(const Layer& l, int rows, double zeros, int64_t batch, double peak)
   double spent = 0;
   for (int turn = 0; turn < 200 && (turn < 7 || spent < 0.15); ++turn)
     for (Form& f : forms) {
-      const auto start = std::chrono::steady_clock::now();
+      const double start = now_us();
       for (int64_t done = 0; done < batch; done += frame)
         f.run(std::min(frame, batch - done), values);
-      const std::chrono::duration<double, std::micro> took =
-          std::chrono::steady_clock::now() - start;
-      spent += took.count() * 1e-6;
-      if (turn > 1) f.times.push_back(took.count());
+      const double took = now_us() - start;
+      spent += took * 1e-6;
+      if (turn > 1) f.times.push_back(took);
     }
   Form *best = nullptr, *alone = nullptr;
   for (size_t i = 1; i < forms.size(); ++i) {
@@ -179,6 +187,8 @@ int main(int argc, char** argv) try {
     if (!std::strcmp(argv[i], "--threads")) set_threads(std::atoi(argv[i + 1]));
     if (!std::strcmp(argv[i], "--peak")) peak = std::atof(argv[i + 1]);
     if (!std::strcmp(argv[i], "--only")) only = argv[i + 1];
+    if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu"))
+      clock_id = CLOCK_PROCESS_CPUTIME_ID;
   }
   for (const Layer& l : layers)
     for (const int rows : {1, 4, 8})

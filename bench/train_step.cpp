@@ -1,7 +1,8 @@
 // Takes training steps of pare on command, so that train_speed.py can interleave them with the
 // peers'. One step: forward, cross entropy, backward, SGD with momentum; inputs lie in memory. The
 // protocol is that of bench/peers/train_step.py: "ready", then "warm N", "run N",
-// "memory", "quit".
+// "memory", "quit". --zeros S freezes a random mask with a share S of zeros on every matrix but the
+// last.
 //
 // Example: printf 'warm 20\nrun 50\nquit\n' | build/bench/train_step --net mlp --batch 64
 #include <time.h>
@@ -66,11 +67,26 @@ size_t resident(const std::string& field) {
   return 0;
 }
 
-int run(const std::string& name, int64_t batch, clockid_t clock) {
+// A frozen mask with a share of zeros, at random, on every matrix but the last.
+void sparsify(Module& net, double zeros) {
+  Rng rng(7);
+  const NamedParams params = named_parameters(net);
+  std::vector<Param> matrices;
+  for (const auto& [key, p] : params)
+    if (p.value().rank() == 2) matrices.push_back(p);
+  for (size_t i = 0; i + 1 < matrices.size(); ++i) {
+    const Tensor mask = Tensor::empty(matrices[i].value().shape(), DType::u8);
+    for (int64_t k = 0; k < mask.elements(); ++k) mask.data<uint8_t>()[k] = rng.uniform() >= zeros;
+    matrices[i].set_mask(mask);
+  }
+}
+
+int run(const std::string& name, int64_t batch, double zeros, clockid_t clock) {
   const size_t started = resident("VmRSS");
   const bool colour = name == "cifar-cnn" || name.starts_with("resnet");
   const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
   Stepper s(make_model(name, shape, 10, 1), shape, batch);
+  if (zeros > 0) sparsify(*s.net, zeros);
   std::printf("ready\n");
   std::fflush(stdout);
   std::string command;
@@ -97,16 +113,18 @@ int run(const std::string& name, int64_t batch, clockid_t clock) {
 int main(int argc, char** argv) {
   std::string net = "mlp";
   int64_t batch = 64;
+  double zeros = 0;
   clockid_t clock = CLOCK_MONOTONIC;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (!std::strcmp(argv[i], "--net")) net = argv[i + 1];
     if (!std::strcmp(argv[i], "--batch")) batch = std::atoll(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--zeros")) zeros = std::atof(argv[i + 1]);
     if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu"))
       clock = CLOCK_PROCESS_CPUTIME_ID;
     if (!std::strcmp(argv[i], "--threads")) set_threads(std::atoi(argv[i + 1]));
   }
   try {
-    return run(net, batch, clock);
+    return run(net, batch, zeros, clock);
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return int(e.code());

@@ -23,15 +23,20 @@ T reduce(const Kernel& kernel, const Tensor& x) {
   return answer;
 }
 
-// inputs: mask or nothing; outputs: value, gradient, slots.
+// inputs: mask or nothing, its pattern where the gradient holds kept elements alone; outputs:
+// value, gradient, slots.
 void run_update(const Kernel& kernel, const Param& param, std::initializer_list<Tensor> slots,
                 const Attrs& attrs) {
   const ParamState& s = param.state();
-  const TensorArg in = s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{};
+  TensorArg in[2];
+  if (s.mask_kind == MaskKind::frozen) {
+    in[0] = tensor_arg(s.mask);
+    in[1] = tensor_arg(param.pattern_of_grad());
+  }
   TensorArg out[4] = {tensor_arg(s.value), tensor_arg(s.grad)};
   KernelArgs args;
-  args.inputs = &in;
-  args.input_count = 1;
+  args.inputs = in;
+  args.input_count = 2;
   args.outputs = out;
   args.output_count = 2;
   for (const Tensor& slot : slots) out[args.output_count++] = tensor_arg(slot);

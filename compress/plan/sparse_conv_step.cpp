@@ -156,8 +156,20 @@ class SparseConvStep : public Step {
       for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
   }
 
-  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  // Rows of 8 to 15 pixels fill vectors of 8, where rows lie apart; each element is summed alike,
+  // with the same bits.
+  static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
+#if defined(__x86_64__)
+    const bool apart = s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
+    if (current_isa() == Isa::avx512 && apart && s.y[3] >= 8 && s.y[3] < 16)
+      return cpu::sparse_kernels_avx2();
+#endif
+    (void)s;
+    return cpu::sparse_kernels();
+  }
+
   ConvSpec s_;
+  const cpu::SparseKernels& kernels_ = kernels_for(s_);
   cpu::SparseWeights weights_;
   std::vector<Plane> planes_;
   int64_t shift_ = 0;  // rows of a plane that a window reaches down

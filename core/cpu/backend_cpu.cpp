@@ -14,9 +14,9 @@ void copy(void* to, const void* from, size_t bytes, int) { std::memcpy(to, from,
 
 const Backend& backend() {
   static const KernelList lists[] = {
-      format_kernels(),    pointwise_kernels(),  network_kernels(),
-      optimizer_kernels(), batch_norm_kernels(), dropout_kernels(),
-      box_kernels(),       pooling_kernels(),    broadcast_kernels()};
+      format_kernels(),    pointwise_kernels(),  network_kernels(), masked_dense_kernels(),
+      optimizer_kernels(), batch_norm_kernels(), dropout_kernels(), box_kernels(),
+      pooling_kernels(),   broadcast_kernels()};
   static const std::vector<KernelRow> rows = [] {
     std::vector<KernelRow> all;
     for (const KernelList& list : lists) all.insert(all.end(), list.rows, list.rows + list.count);

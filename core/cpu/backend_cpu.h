@@ -15,6 +15,7 @@ struct KernelList {
 KernelList format_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
+KernelList masked_dense_kernels();
 KernelList batch_norm_kernels();
 KernelList dropout_kernels();
 KernelList optimizer_kernels();

@@ -50,6 +50,17 @@ struct SparseRow {
   float* y = nullptr;
 };
 
+// The gradient of kept weights: for rows o in [first, last) and the kept columns k of each, in
+// order,
+//   out[i] (+)= sum over 64 lanes of g[o][lane] * x[k][lane]
+struct SparseSampled {
+  int64_t first = 0, last = 0;
+  const int32_t *starts = nullptr, *columns = nullptr;
+  const float *g = nullptr, *x = nullptr;  // [rows][64], [columns][64]
+  float* out = nullptr;                    // [kept]
+  bool add = false;
+};
+
 // Rows of pixels into a zero-padded plane, or out of one: y[i][0:n] = act(x[i][0:n] + residual).
 struct SparseCopy {
   int64_t rows = 0, n = 0;
@@ -68,6 +79,7 @@ struct SparseKernels {
   // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
   void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
                     ptrdiff_t y_step);
+  void (*sampled)(const SparseSampled&);
   void (*copy)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16
 };

@@ -182,6 +182,51 @@ void sparse_row(const SparseRow& s) {
   if (s.blocks - b == 1) sparse_row_blocks<1>(s, b);
 }
 
+// The sum of each of eight vectors.
+inline void sums_of_eight(const V* v, float* out) {
+#if defined(__AVX2__)
+  __m256 s[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i)
+#if defined(__AVX512F__)
+    s[i] = _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
+#else
+    s[i] = v[i].v;
+#endif
+  const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(s[0], s[1]), _mm256_hadd_ps(s[2], s[3]));
+  const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(s[4], s[5]), _mm256_hadd_ps(s[6], s[7]));
+  _mm256_storeu_ps(
+      out, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
+#else
+  for (int i = 0; i < 8; ++i) out[i] = (v[i].v[0] + v[i].v[1]) + (v[i].v[2] + v[i].v[3]);
+#endif
+}
+
+// Short groups of eight repeat their last column.
+void sparse_sampled(const SparseSampled& s) {
+  constexpr int vectors = 64 / V::width;
+  for (int64_t o = s.first; o < s.last; ++o) {
+    V g[vectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; ++j) g[j] = V::load(s.g + o * 64 + j * V::width);
+    const int32_t end = s.starts[o + 1];
+    for (int32_t i = s.starts[o]; i < end; i += 8) {
+      V acc[8];
+#pragma GCC unroll 8
+      for (int e = 0; e < 8; ++e) {
+        const float* x = s.x + int64_t(s.columns[i + e < end ? i + e : end - 1]) * 64;
+        acc[e] = V::zero();
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors; ++j) acc[e] = fma(V::load(x + j * V::width), g[j], acc[e]);
+      }
+      float sums[8];
+      sums_of_eight(acc, sums);
+      for (int e = 0; e < 8 && i + e < end; ++e)
+        s.out[i + e] = s.add ? s.out[i + e] + sums[e] : sums[e];
+    }
+  }
+}
+
 // By value: what is stored could otherwise be the arguments.
 template <bool residual, bool relu>
 void copy_rows(const SparseCopy c) {
@@ -214,8 +259,8 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,  sparse_product, sparse_row,
-                                     transpose, sparse_copy,    zero_out};
+constexpr SparseKernels sparse_table{V::width,       sparse_product, sparse_row, transpose,
+                                     sparse_sampled, sparse_copy,    zero_out};
 
 }  // namespace
 }  // namespace pare::cpu

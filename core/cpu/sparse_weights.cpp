@@ -10,8 +10,7 @@ namespace pare::cpu {
 SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
                           const std::function<float(int64_t, int64_t)>& weight,
                           const std::function<int64_t(int64_t)>& offset) {
-  check(columns % run == 0, "sparse blocks of 1x{} do not divide {} columns",
-        run, columns);
+  check(columns % run == 0, "sparse blocks of 1x{} do not divide {} columns", run, columns);
   SparseWeights s;
   s.rows = rows, s.run = run, s.outputs = outputs;
   const int64_t blocks = (outputs + rows - 1) / rows;
