@@ -14,11 +14,11 @@ std::string stem(const std::string& path) {
 void begin(PruneRun& run) {
   check_prune_flags(run);
   const PruneFlags& f = run.flags;
-  Start start = start_from(f.model, run.common);
+  Start start = start_from(f.file, run.common);
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = run.common.out.empty() ? stem(f.model) + "-pruned.pare" : run.common.out;
+  run.out = run.common.out.empty() ? stem(f.file) + "-pruned.pare" : run.common.out;
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
@@ -27,7 +27,7 @@ void go_on(PruneRun& run) {
   read_task(run, run.checkpoint->options.task);
   run.checkpoint->options.quiet = run.common.quiet;
   run.out = run.checkpoint->options.out;
-  Start start = start_from(run.flags.model, run.common);
+  Start start = start_from(run.flags.file, run.common);
   run.original = std::move(start.graph);
   run.data = std::move(start.data);
   note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
@@ -36,7 +36,7 @@ void go_on(PruneRun& run) {
 
 void run_prune(PruneRun& run) {
   run.common.apply();
-  check(run.flags.model.empty() != run.resume.empty(),
+  check(run.flags.file.empty() != run.resume.empty(),
         "name a file or a model to prune, or --resume a checkpoint");
   if (run.resume.empty())
     begin(run);
@@ -60,7 +60,7 @@ void add_prune(CLI::App& app) {
       "Example: pare prune lenet5.pare --when gradual --sparsity 0.98 --epochs 10");
   auto run = std::make_shared<PruneRun>();
   PruneFlags& f = run->flags;
-  command->add_option("model", f.model, "model file; or mlp, lenet5, ... for a new network");
+  command->add_option("file", f.file, "model file; or mlp, lenet5, ... for a new network");
   auto* resume =
       command->add_option("--resume", run->resume, "checkpoint (OUT.ckpt) of an interrupted run");
   const size_t first = command->get_options().size();
