@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Draws the held-out accuracy and the loss of training runs, from the CSV files that `pare train` writes.
+"""Draws the held-out accuracy and the loss (or the sparsity) of training runs, from the CSV files that `pare train` writes.
 
 Example: python bench/plot_training.py lenet5.pare.csv mlp.pare.csv --out training.svg
+Gradual pruning: python bench/plot_training.py pruned.pare.csv --second sparsity --out gradual.svg
 """
 
 import argparse
@@ -45,6 +46,7 @@ def panel(title, runs, column, scale, x0, label):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("logs", nargs="+")
+    parser.add_argument("--second", choices=("loss", "sparsity"), default="loss")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
     runs = []
@@ -53,7 +55,10 @@ def main():
             runs.append((Path(log).name.split(".")[0], list(csv.DictReader(file))))
     body = panel("held-out accuracy, %", runs, "val_accuracy", 100, LEFT, ".2f")
     second = LEFT + WIDTH + GAP
-    body += panel("training loss", runs, "loss", 1, second, ".3f")
+    if options.second == "loss":
+        body += panel("training loss", runs, "loss", 1, second, ".3f")
+    else:
+        body += panel("zeros after the epoch, %", runs, "sparsity", 100, second, ".0f")
     for i, ((name, _), colour) in enumerate(zip(runs, COLOURS)):
         y = TOP + HEIGHT + 40
         body.append(f'<circle cx="{LEFT + 6 + 150 * i}" cy="{y - 4}" r="5" fill="{colour}"/>')

@@ -11,11 +11,11 @@ namespace {
 void begin(PruneRun& run) {
   check_prune_flags(run);
   const PruneFlags& f = run.flags;
-  Start start = start_from(f.model, run.common);
+  Start start = start_from(f.file, run.common);
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = output_name(run.common, f.model, "-pruned");
+  run.out = output_name(run.common, f.file, "-pruned");
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
@@ -24,7 +24,7 @@ void go_on(PruneRun& run) {
   read_task(run, run.checkpoint->options.task);
   run.checkpoint->options.quiet = run.common.quiet;
   run.out = run.checkpoint->options.out;
-  Start start = start_from(run.flags.model, run.common);
+  Start start = start_from(run.flags.file, run.common);
   run.original = std::move(start.graph);
   run.data = std::move(start.data);
   note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
@@ -33,7 +33,7 @@ void go_on(PruneRun& run) {
 
 void run_prune(PruneRun& run) {
   run.common.apply();
-  check(run.flags.model.empty() != run.resume.empty(),
+  check(run.flags.file.empty() != run.resume.empty(),
         "name a file or a model to prune, or --resume a checkpoint");
   if (run.resume.empty())
     begin(run);
@@ -57,7 +57,7 @@ void add_prune(CLI::App& app) {
       "Example: pare prune lenet5.pare --when gradual --sparsity 0.98 --epochs 10");
   auto run = std::make_shared<PruneRun>();
   PruneFlags& f = run->flags;
-  command->add_option("model", f.model, "model file; or mlp, lenet5, ... for a new network");
+  command->add_option("file", f.file, "model file; or mlp, lenet5, ... for a new network");
   auto* resume =
       command->add_option("--resume", run->resume, "checkpoint (OUT.ckpt) of an interrupted run");
   const size_t first = command->get_options().size();
@@ -106,7 +106,7 @@ void add_prune(CLI::App& app) {
     StructuredPruning how{.common = run->common,
                           .training = run->training,
                           .flags = *structured,
-                          .file = flags.model,
+                          .file = flags.file,
                           .method = flags.method,
                           .structure = flags.structure,
                           .scope = flags.scope,

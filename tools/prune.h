@@ -1,7 +1,7 @@
 // What the files of `pare prune` share: the options, and a run from the file that is read to the
 // report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
 // prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_train.cpp trains,
-// prune_report.cpp measures and prints.
+// prune_report.cpp measures and prints, prune_speed.cpp explains what became of the speed.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@
 namespace pare::tool {
 
 struct PruneFlags {
-  std::string model;  // a file, or the name of a network
+  std::string file;  // a file, or the name of a network
   std::string method = "magnitude", structure = "unstructured", scope = "global", when = "one-shot",
               ramp = "cubic", control = "none";
   double sparsity = 0.9;

@@ -19,6 +19,20 @@ void describe(const PruneRun& run, const std::vector<PrunedLayer>& layers) {
          percent(double(l.kept) / double(l.elements)));
 }
 
+// What a structure cannot do everywhere.
+void tell_limits(const PruneRun& run, const PruneStructure& structure) {
+  for (const std::string& name : weights_left_dense(run.graph))
+    note(run.common, "note: '{}' stays dense: pruning does not know the op that uses it", name);
+  if (!structure.is_n_of_m()) return;
+  for (const PrunableWeight& w : prunable_weights(run.graph)) {
+    const BlockGrid grid(w.param.value().shape(), structure);
+    if (const int64_t rest = grid.columns() % structure.of)
+      note(run.common, "note: '{}' has {} columns, no multiple of {}: the last {} of a row keep {}",
+           w.name, grid.columns(), structure.of, rest,
+           (rest * structure.keep + structure.of - 1) / structure.of);
+  }
+}
+
 }  // namespace
 
 PruneOptions PruneRun::how() const {
@@ -30,6 +44,7 @@ PruneOptions PruneRun::how() const {
 void eliminate(PruneRun& run, double sparsity) {
   PruneOptions how = run.how();
   how.sparsity = sparsity;
+  if (run.round <= 1) tell_limits(run, how.structure);
   const bool untrained = run.flags.when == "init";
   if (untrained) reestimate_batch_norm(run.graph, run.data, {.batches = 8});
   const auto layers =

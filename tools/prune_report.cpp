@@ -3,31 +3,18 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
-#include "compress/plan/plan.h"
 #include "tools/compress_report.h"
 #include "tools/prune.h"
+#include "tools/prune_speed.h"
 
 namespace pare::tool {
 namespace {
-
-// What became of the speed, and the kernels behind it.
-std::string speed_note(const Latency& before, const Latency& after, const Graph& graph) {
-  const double ratio = before.p50_ms / after.p50_ms;
-  const auto batch = before.batch;
-  return fmt::format("\n{}\n{}",
-                     ratio > 1.05
-                         ? fmt::format("{:.2f}x as fast at batch {}.", ratio, batch)
-                         : fmt::format("Not faster at batch {}: where a kernel below is dense, a "
-                                       "measurement found no sparse one faster.",
-                                       batch),
-                     compile(graph).describe());
-}
 
 std::string milliseconds(const Latency& l) { return fmt::format("{:.3f} ms", l.p50_ms); }
 
 // Of the file, or of what it would be where the network came by its name.
 int64_t bytes_before(const PruneRun& run) {
-  if (const int64_t bytes = file_bytes(run.flags.model); bytes > 0) return bytes;
+  if (const int64_t bytes = file_bytes(run.flags.file); bytes > 0) return bytes;
   const std::string path = run.out + ".before";
   save_graph(run.original, path);
   const int64_t bytes = file_bytes(path);
@@ -61,13 +48,11 @@ void report(PruneRun& run) {
                {"file", run.out}};
   std::string control;
   if (run.control) {
-    const auto& made = *run.control;
-    json["control"] = {{"kind", f.control},
-                       {"epochs", made.epochs},
-                       {"accuracy", made.result.accuracy},
-                       {"file", made.file}};
-    control = fmt::format("\nfresh weights under the same masks, {} epochs: {}", made.epochs,
-                          percent(made.result.accuracy));
+    const auto& [epochs, result, path] = *run.control;
+    json["control"] = {
+        {"kind", f.control}, {"epochs", epochs}, {"accuracy", result.accuracy}, {"file", path}};
+    control = fmt::format("\nfresh weights under the same masks, {} epochs: {}", epochs,
+                          percent(result.accuracy));
   }
   const auto zeros = [](const GraphSummary& g) {
     return percent(1 - double(g.nonzero) / double(g.params));
@@ -82,7 +67,8 @@ void report(PruneRun& run) {
                     {"file", human_bytes(double(b)), human_bytes(double(c))},
                     {"latency, batch 1", milliseconds(l), milliseconds(m)},
                     {"latency, batch 64", milliseconds(l64), milliseconds(m64)}}) +
-                   control + speed_note(l64, m64, run.graph) + fmt::format("\nsaved {}", run.out));
+                   control + speed_report(run.graph, {{l, m}, {l64, m64}}) +
+                   fmt::format("\nsaved {}", run.out));
 }
 
 }  // namespace pare::tool

@@ -9,7 +9,7 @@ namespace {
 template <class Run, class F>
 void each_field(Run& r, F&& f) {
   auto& p = r.flags;
-  f("model", p.model);
+  f("model", p.file);
   f("method", p.method);
   f("structure", p.structure);
   f("scope", p.scope);

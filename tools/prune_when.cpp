@@ -38,7 +38,7 @@ Graph initial_weights(const PruneRun& run) {
   check(seed.has_value(), ErrorCode::bad_input,
         "{} does not say which seed its training began with, so its initial weights cannot be made "
         "again; name the model instead of the file",
-        run.flags.model);
+        run.flags.file);
   check(run.flags.rewind == 0,
         "--rewind {}: only the initial weights of a file can be made again; name the model instead "
         "of the file",

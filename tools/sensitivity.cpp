@@ -51,8 +51,8 @@ struct SensitivityCommand {
 
   void print(const Sensitivity& scan) const {
     const std::string title =
-        fmt::format("{}: accuracy on {} held-out images, one layer pruned ({}, {})", file,
-                    scan.examples, method, structure);
+        fmt::format("{}: accuracy on {} held-out images, one layer pruned ({}, {})",
+                    file.substr(file.rfind('/') + 1), scan.examples, method, structure);
     if (!svg.empty()) {
       const std::string text = sensitivity_svg(scan, title);
       const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()),

@@ -22,6 +22,18 @@ std::vector<PrunableWeight> prunable_weights(const Graph& graph) {
   return weights;
 }
 
+std::vector<std::string> weights_left_dense(const Graph& graph) {
+  const auto known = prunable_weights(graph);
+  std::vector<std::string> names;
+  for (const GraphValue& v : graph.values) {
+    if (v.kind != ValueKind::param || v.param.value().rank() < 2) continue;
+    if (std::none_of(known.begin(), known.end(),
+                     [&](const PrunableWeight& w) { return w.param.same_as(v.param); }))
+      names.push_back(v.name);
+  }
+  return names;
+}
+
 Tensor Magnitude::scores(const PrunableWeight& weight) const {
   return score_elements(weight, [](double w, int64_t) { return std::fabs(w); });
 }

@@ -19,6 +19,9 @@ struct PrunableWeight {
 };
 // In the order of the layers; tied weights once.
 std::vector<PrunableWeight> prunable_weights(const Graph& graph);
+// Names of parameters of two or more axes that are none of these: ops that pruning does not know
+// use them, and they stay dense.
+std::vector<std::string> weights_left_dense(const Graph& graph);
 
 class Criterion {
  public:

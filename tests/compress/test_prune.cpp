@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
+#include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "compress/prune/data_criteria.h"
@@ -10,6 +14,7 @@
 #include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "optim/average.h"
 #include "optim/optimizer.h"
 
 using namespace pare;
@@ -80,20 +85,89 @@ TEST_CASE("ties are broken by index, so that the count is exact") {
   CHECK(prunable_weights(g)[0].param.value().to_vector<float>() == first);
 }
 
-TEST_CASE("a pruned network trains with its zeros in place") {
-  Graph g = small_lenet();
-  prune(g, Magnitude(), {.sparsity = 0.8});
-  const int64_t before = nonzeros(g);
-  Sgd sgd(named_parameters(g), {.rate = 0.05, .momentum = 0.9, .weight_decay = 1e-2});
+TEST_CASE("zeros stay in value, gradient and every slot, under decay, averages, clones and files") {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("pare zeros " + std::to_string(::getpid()));
   const Tensor x = noise({8, 1, 28, 28}, 1);
   const Tensor y = Tensor::from<int32_t>({0, 1, 2, 3, 4, 5, 6, 7}, {8});
-  for (int step = 0; step < 5; ++step) {
-    Tape tape;
-    tape.backward(softmax_cross_entropy(g(x, Mode::train), y));
-    sgd.step();
+  for (const char* name : {"sgd", "nesterov", "adam", "adamw"}) {
+    CAPTURE(name);
+    Graph g = small_lenet();
+    prune(g, Magnitude(), {.sparsity = 0.8});
+    const int64_t before = nonzeros(g);
+    const auto optimizer = make_optimizer(
+        named_parameters(g), {.name = name, .rate = 0.01, .weight_decay = 0.1, .clip = 1});
+    WeightAverage average(0.5);
+    average.start({g, 0, 5});
+    for (int step = 0; step < 5; ++step) {
+      {
+        Tape tape;
+        tape.backward(softmax_cross_entropy(g(x, Mode::train), y));
+      }
+      optimizer->step();
+      average.after_update({g, step, 5});
+    }
+    const auto zeros_hold = [&](Graph& h) {
+      CHECK(nonzeros(h) == before);
+      for (const PrunableWeight& w : prunable_weights(h)) {
+        const ParamState& s = w.param.state();
+        REQUIRE(s.mask_kind == MaskKind::frozen);
+        const auto mask = s.mask.to_vector<uint8_t>();
+        const auto holds = [&](const Tensor& t) {
+          if (!t.defined()) return true;
+          const auto v = t.to_vector<float>();
+          for (size_t i = 0; i < v.size(); ++i)
+            if (!mask[i] && (v[i] != 0 || std::signbit(v[i]))) return false;
+          return true;
+        };
+        CHECK(holds(s.value));
+        CHECK(holds(s.grad));
+        for (const auto& [slot, tensor] : s.slots) {
+          CAPTURE(slot);
+          CHECK(holds(tensor));
+        }
+      }
+    };
+    zeros_hold(g);
+    CHECK(prunable_weights(g)[0].param.state().slots.size() >= 2);  // the average among them
+    Graph copy = g.clone();
+    zeros_hold(copy);
+    save_graph(g, path.string());
+    Graph loaded = load_graph(path.string());
+    zeros_hold(loaded);
+    ContainerWriter writer;
+    add_graph(writer, g, {.slots = true});
+    writer.write(path.string());
+    Graph resumed = read_graph(Container(path.string()));
+    CHECK(prunable_weights(resumed)[0].param.state().slots.size() >= 2);
+    zeros_hold(resumed);
+    average.before_evaluation(g);  // the averages are the values now
+    zeros_hold(g);
   }
-  CHECK(nonzeros(g) == before);
-  CHECK(nonzeros(g.clone()) == before);
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("what is pruned stays pruned when less is asked for; the floor follows the share") {
+  Graph g = small_lenet();
+  prune(g, Magnitude(), {.sparsity = 0.9, .scope = PruneScope::global});
+  const double sparsity = sparsity_of(g);
+  CHECK(sparsity == doctest::Approx(0.9).epsilon(1e-3));
+  prune(g, Magnitude(), {.sparsity = 0.5, .scope = PruneScope::global});
+  CHECK(sparsity_of(g) == sparsity);
+  // One layer is worth nothing: it keeps a tenth of an even share.
+  Graph h = small_lenet();
+  prunable_weights(h)[2].param.value().fill(1e-6);
+  const auto layers = prune(h, Magnitude(), {.sparsity = 0.95, .scope = PruneScope::global});
+  CHECK(layers[2].kept == std::llround(0.1 * 0.05 * double(layers[2].elements)));
+  // Only the layers that are asked for.
+  Graph k = small_lenet();
+  const auto one = prune(k, Magnitude(), {.sparsity = 0.5, .filter = [](const PrunableWeight& w) {
+                                            return w.node.find("fc1") != std::string::npos;
+                                          }});
+  CHECK(one.size() == 1);
+  CHECK(sparsity_after(1, 2, 0.75) == doctest::Approx(0.5));
+  CHECK(sparsity_after(2, 2, 0.75) == 0.75);
+  CHECK(weights_left_dense(k).empty());
 }
 
 TEST_CASE("prune names what is wrong") {

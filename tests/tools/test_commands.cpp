@@ -122,8 +122,8 @@ TEST_CASE("help, version and doctor") {
   if (!have_tool()) return;
   const Folder f;
   CHECK(run(f, "--version").out.starts_with("pare 0."));
-  for (const char* command : {"train", "eval", "summary", "predict", "prune", "quantize", "distill",
-                              "bench", "data", "doctor"}) {
+  for (const char* command : {"train", "eval", "summary", "predict", "prune", "sensitivity",
+                              "quantize", "distill", "bench", "data", "doctor"}) {
     const Outcome o = run(f, std::string(command) + " --help");
     CHECK(o.code == 0);
     CHECK(o.out.find("Example: pare ") != std::string::npos);
