@@ -16,7 +16,8 @@ void parallel_tiles(int64_t tiles, TileFn fn, void* context);
 }  // namespace detail
 
 // Calls f(tile) for tile = 0 .. tiles-1, on all threads, and returns when all are done. Nested
-// calls run on the calling thread. Denormals count as zero meanwhile. f must not throw.
+// calls run on the calling thread. Denormals count as zero meanwhile. Where f throws, tiles that have
+// not begun are left and the caller gets the (first) exception.
 template <class F>
 void parallel_for(int64_t tiles, F&& f) {
   using Fn = std::remove_reference_t<F>;
