@@ -16,20 +16,11 @@ namespace {
 
 constexpr int64_t stretch = 32768;
 
-// Calls f(first, count) over fixed stretches of n elements.
-template <class F>
-void over_stretches(int64_t n, F&& f) {
-  parallel_for((n + stretch - 1) / stretch, [&](int64_t tile) {
-    const int64_t first = tile * stretch;
-    f(first, n - first < stretch ? n - first : stretch);
-  });
-}
-
 Status all_finite(const KernelArgs& args) {
   const TensorArg& x = args.inputs[0];
   std::atomic<bool> finite{true};
   const Status status = for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements, [&](int64_t first, int64_t n) {
+    parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t n) {
       if (!loops<T>().all_finite(x.as<T>() + first, n))
         finite.store(false, std::memory_order_relaxed);
     });
@@ -48,7 +39,7 @@ Status sum_of_squares(const KernelArgs& args) {
       std::array<double, most> sums{};
       const int64_t count =
           x.elements - begin < most * stretch ? x.elements - begin : most * stretch;
-      over_stretches(count, [&](int64_t first, int64_t n) {
+      parallel_stretches(count, stretch, [&](int64_t first, int64_t n) {
         sums[size_t(first / stretch)] = loops<T>().sum_of_squares(x.as<T>() + begin + first, n);
       });
       for (const double s : sums) total += s;
@@ -60,7 +51,7 @@ Status sum_of_squares(const KernelArgs& args) {
 template <class T, class F>
 void step(const KernelArgs& args, F&& update) {
   const TensorArg& mask = args.inputs[0];
-  over_stretches(args.outputs[0].elements, [&](int64_t first, int64_t n) {
+  parallel_stretches(args.outputs[0].elements, stretch, [&](int64_t first, int64_t n) {
     update(first, n);
     if (!mask.data) return;
     for (int i = 0; i < args.output_count; ++i)
