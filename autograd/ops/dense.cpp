@@ -8,6 +8,9 @@ namespace {
 
 const Op definition{
     .name = "dense",
+    .inputs = {3, 3},
+    .buffers = {0, 0},
+    .attributes = {{{"relu"}}},
     .saves_inputs = 3,
     .saves_outputs = 1,
     .infer =

@@ -14,7 +14,8 @@ Shape resolve(const Shape& from, const Ints& wanted) {
       check(open < 0, "reshape: more than one extent is -1");
       open = i;
     } else {
-      known *= wanted[i];
+      check(!__builtin_mul_overflow(known, wanted[i], &known),
+            "reshape: an extent of {} is too large", wanted[i]);
     }
     shape.push_back(wanted[i] < 0 ? 1 : wanted[i]);
   }
@@ -28,6 +29,9 @@ Shape resolve(const Shape& from, const Ints& wanted) {
 
 const Op definition{
     .name = "reshape",
+    .inputs = {1, 1},
+    .buffers = {0, 0},
+    .attributes = {{{"shape", Attrs::Kind::ints}}},
     .infer =
         [](Call& c) {
           c.require(0, Format::plain);

@@ -54,6 +54,11 @@ TEST_CASE("mistakes in shapes and labels are named") {
   const Tensor labels = Tensor::from(std::vector<int32_t>{3, 5}, {2});
   CHECK_THROWS_WITH_AS(softmax_cross_entropy(noise({2, 5}, 1), labels),
                        doctest::Contains("label 5 of example 1 is outside 0..4"), Error);
+  try {
+    softmax_cross_entropy(noise({2, 5}, 1), labels);
+  } catch (const Error& e) {
+    CHECK(e.code() == ErrorCode::bad_input);
+  }
 }
 
 namespace {
