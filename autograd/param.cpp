@@ -45,7 +45,7 @@ Tensor Param::operator()() const {
     // Captured graphs keep the transform on the parameter, so nothing of it is recorded there.
     const bool fold = book && book->folds_transforms();
     const ValueRef ref = t.ref();
-    const RecorderScope scope(fold ? nullptr : current_recorder());
+    const RecorderScope scope(!book || fold ? nullptr : current_recorder());
     if (s.mask_kind == MaskKind::soft) t = masked(t, s.mask);
     for (const auto& transform : s.transforms) t = (*transform)(t);
     if (fold) t.set_ref(ref);

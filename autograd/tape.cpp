@@ -9,7 +9,6 @@ namespace pare {
 namespace {
 
 std::atomic<uint64_t> next_run{1};
-constexpr size_t max_inputs = 16;
 
 }  // namespace
 
@@ -25,8 +24,8 @@ struct TapeNode {
   std::array<Tensor, max_inputs> inputs;  // saved ones only, as the kernel saw them
   std::array<Format, max_inputs> seen_formats{};
   std::array<Shape, max_inputs> input_shapes;
-  std::array<Tensor, max_outputs> outputs;       // saved ones only
-  std::array<std::optional<Buffer>, 4> buffers;  // handles: the state outlives its owner
+  std::array<Tensor, max_outputs> outputs;                 // saved ones only
+  std::array<std::optional<Buffer>, max_buffers> buffers;  // handles: the state outlives its owner
   int input_count = 0, output_count = 0, buffer_count = 0;
   int32_t first_output = 0;
   Mode mode = Mode::eval;
@@ -271,7 +270,7 @@ void Tape::backward(const Tensor& output, const Tensor& grad_output) {
       call.input_shapes = {n.input_shapes.data(), ins};
       call.outputs = {n.outputs.data(), outs};
       call.grad_outputs = {grad_outputs.data(), outs};
-      std::array<Buffer*, 4> buffers{};
+      std::array<Buffer*, max_buffers> buffers{};
       for (size_t i = 0; i < size_t(n.buffer_count); ++i) buffers[i] = &*n.buffers[i];
       call.buffers = {buffers.data(), size_t(n.buffer_count)};
       call.mode = n.mode;

@@ -92,8 +92,13 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   with_error.error = text;
   const Status status = fn(with_error);
   if (status == Status::ok) return;
-  fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device, "kernel '{}' on {}: {}",
-       r.names[size_t(index_)], device, text[0] ? text : "unsupported element type or format");
+  // The CPU does not fail: its kernels refuse what they were given (a label out of range).
+  const bool refused = status == Status::failed && device.type == DeviceType::cpu;
+  fail(status == Status::out_of_memory ? ErrorCode::io
+       : refused                       ? ErrorCode::bad_input
+                                       : ErrorCode::device,
+       "kernel '{}' on {}: {}", r.names[size_t(index_)], device,
+       text[0] ? text : "unsupported element type or format");
 }
 
 }  // namespace pare

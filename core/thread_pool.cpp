@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -51,6 +53,11 @@ int usable_cpus() {
 
 thread_local bool inside_pool = false;
 
+struct InsidePool {
+  InsidePool() { inside_pool = true; }
+  ~InsidePool() { inside_pool = false; }
+};
+
 class Pool {
  public:
   explicit Pool(int n) : size_(n) {
@@ -71,6 +78,7 @@ class Pool {
     claim_.store(uint64_t(job) << 32 | closed, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     caller_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
+    failed_.store(false, std::memory_order_relaxed);
     fn_.store(fn, std::memory_order_release);
     context_.store(context, std::memory_order_release);
     tiles_.store(tiles, std::memory_order_release);
@@ -85,6 +93,7 @@ class Pool {
         pause_briefly();
       else
         std::this_thread::yield();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -94,7 +103,7 @@ class Pool {
   // succeeds, the job had not ended, so what was read before belongs to it.
   void take_tiles() {
     [[maybe_unused]] const FlushDenormals flush;
-    inside_pool = true;
+    const InsidePool inside;
     uint64_t claim = claim_.load(std::memory_order_acquire);
     for (;;) {
       const auto tile = int64_t(claim & closed);
@@ -104,11 +113,17 @@ class Pool {
       if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel,
                                         std::memory_order_acquire))
         continue;
-      fn(context, tile);
+      // After a tile has thrown, the others are only counted.
+      if (!failed_.load(std::memory_order_relaxed)) {
+        try {
+          fn(context, tile);
+        } catch (...) {
+          if (!failed_.exchange(true)) error_ = std::current_exception();
+        }
+      }
       done_.fetch_add(1, std::memory_order_acq_rel);
       claim = claim_.load(std::memory_order_acquire);
     }
-    inside_pool = false;
   }
   void work() {
     uint32_t seen = 0;
@@ -144,7 +159,9 @@ class Pool {
   std::atomic<detail::TileFn> fn_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<int64_t> tiles_{0}, done_{0};
-  std::atomic<uint64_t> claim_{0};  // number of the job, next tile
+  std::atomic<uint64_t> claim_{0};   // number of the job, next tile
+  std::atomic<bool> failed_{false};  // a tile of the job has thrown
+  std::exception_ptr error_;         // what it threw: written before the tile counts as done
   std::atomic<int> sleepers_{0}, caller_cpu_{-1};
   std::atomic<uint32_t> generation_{0};
   std::atomic<bool> stop_{false};

@@ -59,6 +59,17 @@ double masked_share(Graph& graph) {
   return all ? 1 - double(kept) / double(all) : 0;
 }
 
+// Whether both have parameters and buffers of the same shapes and types, in the same order.
+bool alike(Graph& x, Graph& y) {
+  const auto same = [](const auto& a, const auto& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& p, const auto& q) {
+      return p.second.value().shape() == q.second.value().shape() &&
+             p.second.value().dtype() == q.second.value().dtype();
+    });
+  };
+  return same(named_parameters(x), named_parameters(y)) && same(named_buffers(x), named_buffers(y));
+}
+
 // Copies values, masks and buffers between graphs of one structure.
 void copy_state(Graph& from, Graph& to) {
   const auto a = named_parameters(from), b = named_parameters(to);
@@ -129,6 +140,9 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
       "the checkpoint stopped at epoch {}, batch {}, but its run has {} epochs of {} batches; the "
       "data differ from those it was trained on",
       state_.epoch, state_.batch, options_.epochs, loader_->batches());
+  if (checkpoint.best)
+    check(alike(*checkpoint.best, graph_), ErrorCode::bad_input,
+          "the checkpoint's best graph has other parameters than the one that trains");
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
   file_ = checkpoint.file;
   if (options_.average != 0) add(std::make_shared<WeightAverage>(options_.average));

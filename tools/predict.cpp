@@ -50,6 +50,7 @@ struct PredictCommand {
  private:
   static std::vector<double> probabilities(const Tensor& logits) {
     std::vector<double> p = logits.to_vector<double>();
+    check(!p.empty(), ErrorCode::bad_input, "the model's output {} holds no class", logits.shape());
     const double largest = *std::max_element(p.begin(), p.end());
     double sum = 0;
     for (double& v : p) sum += v = math::exp(v - largest);

@@ -37,6 +37,9 @@ const Op* masked_form(std::span<const Tensor> in) {
 
 const Op definition{
     .name = "dense",
+    .inputs = {3, 3},
+    .buffers = {0, 0},
+    .attributes = {{{"relu"}}},
     .saves_inputs = 3,
     .saves_outputs = 1,
     .infer = infer,

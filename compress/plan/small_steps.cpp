@@ -68,7 +68,7 @@ StepPtr add_step(int64_t n, bool relu) {
   return per_image("add", [=](const Step& s, const Frame& f, int64_t i) {
     float* y = f.of(s.output) + i * n;
     add(f.of(s.inputs[0]) + i * n, f.of(s.inputs[1]) + i * n, y, n);
-    for (int64_t k = 0; relu && k < n; ++k) y[k] = y[k] > 0 ? y[k] : 0;
+    for (int64_t k = 0; relu && k < n; ++k) y[k] = y[k] < 0 ? 0 : y[k];
   });
 }
 
@@ -76,7 +76,7 @@ StepPtr relu_step(int64_t n) {
   return per_image("relu", [=](const Step& s, const Frame& f, int64_t i) {
     const float* x = f.of(s.inputs[0]) + i * n;
     float* y = f.of(s.output) + i * n;
-    for (int64_t k = 0; k < n; ++k) y[k] = x[k] > 0 ? x[k] : 0;
+    for (int64_t k = 0; k < n; ++k) y[k] = x[k] < 0 ? 0 : x[k];
   });
 }
 

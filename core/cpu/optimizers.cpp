@@ -18,20 +18,11 @@ namespace {
 
 constexpr int64_t stretch = 32768;
 
-// Calls f(first, count) over fixed stretches of n elements.
-template <class F>
-void over_stretches(int64_t n, F&& f) {
-  parallel_for((n + stretch - 1) / stretch, [&](int64_t tile) {
-    const int64_t first = tile * stretch;
-    f(first, n - first < stretch ? n - first : stretch);
-  });
-}
-
 Status all_finite(const KernelArgs& args) {
   const TensorArg& x = args.inputs[0];
   std::atomic<bool> finite{true};
   const Status status = for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements, [&](int64_t first, int64_t n) {
+    parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t n) {
       if (!loops<T>().all_finite(x.as<T>() + first, n))
         finite.store(false, std::memory_order_relaxed);
     });
@@ -50,7 +41,7 @@ Status sum_of_squares(const KernelArgs& args) {
       std::array<double, most> sums{};
       const int64_t count =
           x.elements - begin < most * stretch ? x.elements - begin : most * stretch;
-      over_stretches(count, [&](int64_t first, int64_t n) {
+      parallel_stretches(count, stretch, [&](int64_t first, int64_t n) {
         sums[size_t(first / stretch)] = loops<T>().sum_of_squares(x.as<T>() + begin + first, n);
       });
       for (const double s : sums) total += s;
@@ -101,7 +92,7 @@ void step(const KernelArgs& args, F&& update) {
     const SparsePattern p = read_pattern(args.inputs[1].as<int32_t>());
     if (few * p.kept < p.rows * p.columns) return step_kept<T>(args, p, update);
   }
-  over_stretches(args.outputs[0].elements, [&](int64_t first, int64_t n) {
+  parallel_stretches(args.outputs[0].elements, stretch, [&](int64_t first, int64_t n) {
     T* at[4] = {};
     for (int i = 0; i < args.output_count; ++i)
       if (args.outputs[i].data) at[i] = args.outputs[i].as<T>() + first;

@@ -32,9 +32,13 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm512_max_ps(a.v, _mm512_setzero_ps())}; }
-  // a > b ? a : b, so that b stays where either is NaN.
-  friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+  // a < 0 ? 0 : a; NaN stays.
+  friend Vec max0(Vec a) { return {_mm512_max_ps(_mm512_setzero_ps(), a.v)}; }
+  // a > b or a is NaN ? a : b, so that NaN of either stays.
+  friend Vec max(Vec a, Vec b) {
+    const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm512_mask_mov_ps(_mm512_max_ps(a.v, b.v), nan, a.v)};
+  }
   // a == b ? x : y
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
@@ -55,8 +59,11 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm512_max_pd(a.v, _mm512_setzero_pd())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm512_max_pd(_mm512_setzero_pd(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const __mmask8 nan = _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm512_mask_mov_pd(_mm512_max_pd(a.v, b.v), nan, a.v)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
   }
@@ -80,7 +87,7 @@ struct HalfVec<float> {
   void store(float* p, int n) const { _mm256_mask_storeu_ps(p, __mmask8((1u << n) - 1), v); }
   friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_ps(a.v, b.v)}; }
-  friend HalfVec max0(HalfVec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
 };
 template <>
 struct HalfVec<double> {
@@ -96,7 +103,7 @@ struct HalfVec<double> {
   void store(double* p, int n) const { _mm256_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
   friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_pd(a.v, b.v)}; }
-  friend HalfVec max0(HalfVec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_pd(_mm256_setzero_pd(), a.v)}; }
 };
 #define PARE_HALF_VECTORS 1
 #elif defined(__AVX2__)
@@ -145,8 +152,11 @@ struct Vec<float> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const auto nan = _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm256_blendv_ps(_mm256_max_ps(a.v, b.v), a.v, nan)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ))};
   }
@@ -164,8 +174,11 @@ struct Vec<double> {
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_pd(_mm256_setzero_pd(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const auto nan = _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm256_blendv_pd(_mm256_max_pd(a.v, b.v), a.v, nan)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm256_blendv_pd(y.v, x.v, _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ))};
   }
@@ -205,11 +218,11 @@ struct Vec {
     return a;
   }
   friend Vec max0(Vec a) {
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > 0 ? a.v[i] : 0;
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] < 0 ? 0 : a.v[i];
     return a;
   }
   friend Vec max(Vec a, Vec b) {
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] || a.v[i] != a.v[i] ? a.v[i] : b.v[i];
     return a;
   }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {

@@ -1,54 +1,29 @@
-#include "autograd/graph_file.h"
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <mutex>
 
+#include "autograd/graph_file.h"
+#include "autograd/graph_file_words.h"
 #include "core/json.h"
 
 namespace pare {
 namespace {
 
-constexpr int graph_version = 1;
-constexpr const char* graph_key = "graph";
+using namespace graph_file;
+
 constexpr size_t most_nodes = 100000;
+// What a loaded graph may keep alive at batch 1 or 2: enough for networks on large images, and
+// little enough that a small file cannot ask for all the memory there is.
+int64_t activation_bytes(uint64_t file_bytes) {
+  return (int64_t(1) << 30) + 16 * int64_t(std::min(file_bytes, uint64_t(1) << 50));
+}
 
 std::map<std::string, TransformMaker>& transform_makers() {
   static auto* makers = new std::map<std::string, TransformMaker>;
   return *makers;
 }
 std::mutex transform_mutex;
-
-// --- enumerations as words ---
-
-template <class E>
-struct Word {
-  E value;
-  const char* text;
-};
-constexpr Word<ValueKind> kinds[] = {{ValueKind::input, "input"},
-                                     {ValueKind::param, "param"},
-                                     {ValueKind::constant, "constant"},
-                                     {ValueKind::computed, "computed"}};
-constexpr Word<DType> dtypes[] = {{DType::f32, "f32"}, {DType::f64, "f64"}, {DType::i32, "i32"},
-                                  {DType::i64, "i64"}, {DType::i8, "i8"},   {DType::u8, "u8"}};
-constexpr Word<MaskKind> masks[] = {{MaskKind::frozen, "frozen"}, {MaskKind::soft, "soft"}};
-
-template <class E, size_t n>
-const char* to_word(const Word<E> (&words)[n], E value) {
-  return std::find_if(words, words + n, [&](const auto& w) { return w.value == value; })->text;
-}
-
-// --- masks, one bit an element, the first element in the lowest bit ---
-
-Tensor pack_bits(const Tensor& mask) {
-  const Tensor m = mask.to(Device{}).plain();
-  const Tensor bits = Tensor::zeros({(m.elements() + 7) / 8}, DType::u8);
-  for (int64_t i = 0; i < m.elements(); ++i)
-    bits.data<uint8_t>()[i / 8] |= uint8_t((m.data<uint8_t>()[i] != 0) << (i % 8));
-  return bits;
-}
 
 Tensor unpack_bits(const Tensor& bits, const Shape& shape) {
   const Tensor mask = Tensor::empty(shape, DType::u8);
@@ -57,14 +32,7 @@ Tensor unpack_bits(const Tensor& bits, const Shape& shape) {
   return mask;
 }
 
-// The elements a mask keeps, in order; and back, with zeros elsewhere.
-template <class T>
-Tensor kept_elements(const Tensor& value, const Tensor& mask) {
-  std::vector<T> kept;
-  for (int64_t i = 0; i < value.elements(); ++i)
-    if (mask.data<uint8_t>()[i]) kept.push_back(value.data<T>()[i]);
-  return Tensor::from(kept, {int64_t(kept.size())});
-}
+// Elements a mask keeps, back in their places, with zeros elsewhere.
 template <class T>
 Tensor spread_elements(const Tensor& kept, const Tensor& mask) {
   const Tensor value = Tensor::zeros(mask.shape(), kept.dtype());
@@ -73,94 +41,6 @@ Tensor spread_elements(const Tensor& kept, const Tensor& mask) {
     if (mask.data<uint8_t>()[i]) value.data<T>()[i] = *from++;
   return value;
 }
-
-// --- writing ---
-
-Json to_json(const Ints& ints) {
-  return {{"list", std::vector<int64_t>(ints.values, ints.values + ints.count)},
-          {"symbolic", int(ints.symbolic)}};
-}
-
-Json to_json(const Attrs& attrs) {
-  Json out = Json::object();
-  for (const Attrs::Entry& e : attrs) {
-    if (e.kind == Attrs::Kind::integer) out[e.name] = e.integer;
-    if (e.kind == Attrs::Kind::ints) out[e.name] = to_json(e.ints);
-    if (e.kind == Attrs::Kind::real) {
-      check(std::isfinite(e.real), "save: the attribute '{}' is {}", e.name, e.real);
-      out[e.name] = e.real;
-    }
-  }
-  return out;
-}
-
-// A constant of bytes that are mostly zero (a pruned integer weight) as mask and kept elements,
-// where that is smaller; any other as it is. Returns which.
-bool write_sparse(ContainerWriter& writer, const Tensor& constant, const std::string& name) {
-  const Tensor t = constant.to(Device{}).plain();
-  if (t.dtype() == DType::i8) {
-    const Tensor mask = Tensor::empty(t.shape(), DType::u8);
-    for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
-    const Tensor kept = kept_elements<int8_t>(t, mask), bits = pack_bits(mask);
-    if (kept.bytes() + bits.bytes() < t.bytes()) {
-      writer.add(name + ":mask", bits);
-      writer.add(name + ":kept", kept);
-      return true;
-    }
-  }
-  writer.add(name, t);
-  return false;
-}
-
-struct ParamCollector : Visitor {
-  std::vector<std::pair<std::string, Param>> params;
-  void operator()(const std::string& name, Param& p) override { params.emplace_back(name, p); }
-  void operator()(const std::string&, Buffer&) override {}
-  void operator()(const std::string&, Module&) override {}
-};
-
-// Everything of a parameter but its value's tensor, which stands under `tensor_name`.
-Json write_param(ContainerWriter& writer, const Param& param, const std::string& tensor_name,
-                 bool slots) {
-  const ParamState& s = param.state();
-  Json out = {{"decay", s.decay}};
-  const Tensor value = s.value.to(Device{}).plain();
-  if (s.mask_kind != MaskKind::none) {
-    out["mask"] = to_word(masks, s.mask_kind);
-    writer.add(tensor_name + ":mask", pack_bits(s.mask));
-  }
-  if (s.mask_kind == MaskKind::frozen) {  // zeros are known: only the rest is stored
-    const Tensor mask = s.mask.to(Device{}).plain();
-    writer.add(tensor_name + ":kept", value.dtype() == DType::f64
-                                          ? kept_elements<double>(value, mask)
-                                          : kept_elements<float>(value, mask));
-  } else {
-    writer.add(tensor_name, value);
-  }
-  for (const auto& [slot, tensor] : s.slots)
-    if (slots) {
-      out["slots"].push_back(slot);
-      writer.add(tensor_name + ":slot:" + slot, tensor);
-    }
-  if (slots && s.steps > 0) out["steps"] = s.steps;
-  for (const auto& transform : s.transforms) {
-    ParamCollector own;
-    transform->visit(own);
-    Json entry = {{"kind", transform->kind()}, {"params", Json::array()}};
-    const std::string base =
-        tensor_name + ":transform" + std::to_string(out.value("transforms", Json::array()).size());
-    for (const auto& [name, p] : own.params) {
-      Json inner = write_param(writer, p, base + ":" + name, slots);
-      inner["name"] = name;
-      inner["shape"] = to_json(Ints(p.value().shape().data(), p.value().rank()));
-      entry["params"].push_back(std::move(inner));
-    }
-    out["transforms"].push_back(std::move(entry));
-  }
-  return out;
-}
-
-// --- reading ---
 
 // Fields of a JSON object with errors that name file and place.
 class Reader {
@@ -223,8 +103,8 @@ class Reader {
     Shape out;
     int64_t elements = 1;
     for (int i = 0; i < ints.size(); ++i) {
-      need(ints[i] >= 0 && !(ints.symbolic >> i & 1) &&
-               !__builtin_mul_overflow(elements, ints[i], &elements) &&
+      need(ints[i] >= 0 && ints[i] <= int64_t(8 * file_.file_bytes()) &&
+               !(ints.symbolic >> i & 1) && !__builtin_mul_overflow(elements, ints[i], &elements) &&
                elements <= int64_t(8 * file_.file_bytes()),
            "the shape of '{}' does not fit a file of {} bytes", name, file_.file_bytes());
       out.push_back(ints[i]);
@@ -237,6 +117,8 @@ class Reader {
     for (const auto& [name, v] : j.items()) {
       if (v.is_number_float())
         out.set(intern(name), v.get<double>());
+      else if (v.is_string() && (v == "inf" || v == "-inf"))
+        out.set(intern(name), v == "inf" ? HUGE_VAL : -HUGE_VAL);
       else if (v.is_object())
         out.set(intern(name), ints(v, "attribute"));
       else
@@ -382,47 +264,6 @@ void register_transform(const std::string& kind, TransformMaker make) {
   transform_makers()[kind] = make;
 }
 
-void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptions& options) {
-  graph.verify();
-  Json values = Json::array(), nodes = Json::array(), buffers = Json::array(),
-       metadata = Json::object();
-  for (const GraphValue& v : graph.values) {
-    Json entry = Json::object();
-    if (v.kind == ValueKind::param)
-      entry = write_param(writer, v.param, options.prefix + v.name, options.slots);
-    if (v.kind == ValueKind::constant && write_sparse(writer, v.constant, options.prefix + v.name))
-      entry["sparse"] = true;
-    entry["name"] = v.name;
-    entry["kind"] = to_word(kinds, v.kind);
-    entry["dtype"] = to_word(dtypes, v.dtype);
-    entry["shape"] = to_json(v.shape);
-    values.push_back(std::move(entry));
-  }
-  for (const GraphNode& n : graph.nodes) {
-    nodes.push_back({{"op", n.op->name},
-                     {"version", n.op->version},
-                     {"name", n.name},
-                     {"inputs", n.inputs},
-                     {"outputs", n.outputs},
-                     {"buffers", n.buffers},
-                     {"attrs", to_json(n.attrs)}});
-    if (*n.op->plugin) nodes.back()["plugin"] = n.op->plugin;
-  }
-  for (const GraphBuffer& b : graph.buffers) {
-    buffers.push_back(b.name);
-    writer.add(options.prefix + b.name, b.buffer.value());
-  }
-  for (const auto& [key, value] : graph.metadata) metadata[key] = value;
-  const Json j = {{"version", graph_version}, {"input", graph.input}, {"outputs", graph.outputs},
-                  {"values", values},         {"nodes", nodes},       {"buffers", buffers},
-                  {"metadata", metadata}};
-  try {
-    writer.set_metadata(options.prefix + graph_key, to_text(j));
-  } catch (const nlohmann::json::exception& e) {
-    fail(ErrorCode::usage, "save: a name or text of the model is not UTF-8: {}", e.what());
-  }
-}
-
 Graph read_graph(const Container& file, const std::string& prefix) {
   const Reader r(file, prefix);
   r.need(file.has_metadata(prefix + graph_key),
@@ -450,20 +291,12 @@ Graph read_graph(const Container& file, const std::string& prefix) {
     g.set_metadata(key, value.get<std::string>());
   }
   try {
-    g.verify();
+    g.verify_shapes(activation_bytes(file.file_bytes()));
   } catch (const Error& e) {
+    if (e.code() == ErrorCode::io) throw;
     fail(ErrorCode::bad_input, "{}: {}", file.name(), e.what());
   }
   return g;
-}
-
-void save_graph(const Graph& graph, const std::string& path) {
-  ContainerWriter writer;
-  add_graph(writer, graph);
-  for (const char* key : {"model", "data", "classes", "preprocessing"})  // for other readers
-    if (const std::string value = graph.get_metadata(key); !value.empty())
-      writer.set_metadata(key, value);
-  writer.write(path);
 }
 
 Graph load_graph(const std::string& path) { return read_graph(Container(path)); }
