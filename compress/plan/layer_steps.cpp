@@ -8,18 +8,12 @@
 #include "compress/plan/step.h"
 #include "core/cpu/matrix_tile.h"
 #include "core/cpu/scratch.h"
-#include "core/thread_pool.h"
 
 namespace pare::plan {
 namespace {
 
 using cpu::MatrixKernels;
 using cpu::TileArgs;
-
-int64_t parts_for(int64_t macs, int64_t most) {
-  constexpr int64_t worth_a_part = 60000;
-  return std::clamp<int64_t>(macs / worth_a_part, 1, std::min<int64_t>(most, threads()));
-}
 
 class DenseStep : public Step {
  public:
@@ -35,7 +29,7 @@ class DenseStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * out_ * in_, panels_.size(0));
+    return parts_for(images * out_ * in_, panels_.size(0), 60000);  // its weights are most of it
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
@@ -109,7 +103,7 @@ class ConvStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2]);
+    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2], 150000);
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
