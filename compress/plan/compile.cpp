@@ -190,8 +190,8 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    emit(options_.sparse ? sparse_or_dense_step(spec) : dense_step(spec), node.name, std::move(inputs), y,
-         Layout::plain);
+    emit(options_.sparse ? sparse_or_dense_step(spec) : dense_step(spec), node.name,
+         std::move(inputs), y, Layout::plain);
     return true;
   }
 

@@ -30,7 +30,7 @@ class DenseStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * out_ * in_, panels_.size(0));
+    return parts_for(images * out_ * in_, panels_.size(0), 60000);  // its weights are most of it
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
@@ -104,7 +104,7 @@ class ConvStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2]);
+    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2], 150000);
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {

@@ -34,6 +34,9 @@ class Step {
   int output = -1;
 };
 using StepPtr = std::unique_ptr<Step>;
+// One part for each `worth` multiply-adds, for a part must outweigh moving its values from one
+// core's cache to another's; at most `most`, and one a thread.
+int64_t parts_for(int64_t macs, int64_t most, int64_t worth);
 
 // How a 4-axis value lies between steps.
 enum class Layout : uint8_t { plain, nhwc };

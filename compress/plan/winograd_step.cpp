@@ -5,7 +5,6 @@
 #include "compress/kernels/winograd.h"
 #include "compress/plan/step.h"
 #include "core/cpu/scratch.h"
-#include "core/thread_pool.h"
 
 namespace pare::plan {
 namespace {
@@ -25,10 +24,8 @@ class WinogradStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(filters_.bytes()); }
   int64_t parts(int64_t images) const override {
-    constexpr int64_t worth_a_part = 60000;
-    const int64_t macs = 36 * images * s_.tiles() * s_.channels * s_.out_channels;
-    return std::clamp<int64_t>(macs / worth_a_part, 1,
-                               std::min<int64_t>(images * s_.tiles(), threads()));
+    const int64_t tiles = images * s_.tiles();
+    return parts_for(36 * tiles * s_.channels * s_.out_channels, tiles, 150000);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
     const int64_t tiles = f.images * s_.tiles();
