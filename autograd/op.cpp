@@ -187,7 +187,7 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
   if (recorder && op.masked_form)
     if (const Tensor pattern = recorder->pattern_of(inputs[1]); pattern.defined())
       if (const Op* form = op.masked_form(inputs)) {
-        std::array<Tensor, max_args> with;
+        std::array<Tensor, max_inputs> with;
         std::copy(inputs.begin(), inputs.end(), with.begin());
         with[inputs.size()] = pattern;
         return apply(*form, {with.data(), inputs.size() + 1}, attrs, outputs, options);
