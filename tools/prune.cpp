@@ -12,6 +12,8 @@ void begin(PruneRun& run) {
   check_prune_flags(run);
   const PruneFlags& f = run.flags;
   Start start = start_from(f.file, run.common);
+  check(f.sparsity >= 0 && f.sparsity <= 1, "--sparsity {}, expected a share between 0 and 1",
+        f.sparsity);
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();

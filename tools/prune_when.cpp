@@ -83,8 +83,6 @@ void check_prune_flags(const PruneRun& run) {
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);
   const PruneStructure structure = parse_structure(f.structure);
-  check(f.sparsity >= 0 && f.sparsity <= 1, "--sparsity {}, expected a share between 0 and 1",
-        f.sparsity);
   check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,
         "--rounds {}, expected 1 to 1000", *f.rounds);
   check(f.rewind >= 0, "--rewind {}, expected a step of at least 0", f.rewind);
