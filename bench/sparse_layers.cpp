@@ -120,6 +120,7 @@ std::vector<Form> forms_of(const Layer& l, const Tensor& w, const Shape& x, cons
     return forms;
   }
   ConvSpec s;
+  s.winograd = false;  // the yardstick is the direct form
   s.weight = w, s.bias = Tensor::zeros({l.out}), s.x = x, s.y = y;
   s.padding = l.kernel / 2, s.relu = true;
   add("dense").steps.push_back(wired(conv_step(s), 0, 1));

@@ -16,7 +16,8 @@ using namespace pare;
 namespace {
 
 struct Image : Module {
-  Conv2d conv{2, 3, 3, {.padding = 1}};
+  static constexpr Conv2dOptions same{.padding = 1};
+  Conv2d conv{2, 3, 3, same};
   BatchNorm2d norm{3, true};
   Dense out{6, 4};
   Tensor forward(const Tensor& x, Mode mode) override {
