@@ -1,14 +1,12 @@
 #include "core/backend.h"
 
+#include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
 #include <map>
 #include <mutex>
-#include <string>
-#include <vector>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/device.h"
 
 namespace pare {
 namespace {
@@ -18,7 +16,7 @@ constexpr int device_types = 3;
 struct Registry {
   std::mutex mutex;
   Backend backends[device_types];
-  bool present[device_types] = {};
+  std::atomic<bool> present[device_types] = {};
   std::map<std::string, int, std::less<>> index;
   std::vector<const char*> names;
   // fn[type][index]; a fixed block so that calls need no lock.
@@ -37,8 +35,8 @@ struct Registry {
     check(b.abi == backend_abi, ErrorCode::device, "backend '{}' speaks contract {}, this is {}",
           b.name, b.abi, backend_abi);
     backends[type] = b;
-    present[type] = true;
     for (int i = 0; i < b.row_count; ++i) fn[type][index_of(b.rows[i].name)] = b.rows[i].fn;
+    present[type] = true;
   }
 };
 
@@ -55,7 +53,10 @@ Registry& registry() {
 
 const Backend& backend_of(Device device) {
   Registry& r = registry();
-  check(r.present[int(device.type)], ErrorCode::device, "device '{}' is not present", device);
+  if (!r.present[int(device.type)].load(std::memory_order_acquire)) {
+    const DeviceState& state = probe_device(device.type);
+    check(state.present, ErrorCode::device, "device {}: {}", device, state.description);
+  }
   return r.backends[int(device.type)];
 }
 
@@ -69,6 +70,31 @@ void register_kernel(const char* name, DeviceType type, KernelFn fn) {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   r.fn[int(type)][r.index_of(name)] = fn;
+}
+
+std::vector<std::string> missing_kernels(Device device) {
+  backend_of(device);
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < r.names.size(); ++i)
+    if (r.fn[int(DeviceType::cpu)][i].load() && !r.fn[int(device.type)][i].load())
+      missing.emplace_back(r.names[i]);
+  std::sort(missing.begin(), missing.end());
+  return missing;
+}
+
+void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction) {
+  char text[error_length] = "";
+  if (backend_of(device).copy(to, from, bytes, direction, text) == Status::ok) return;
+  fail(ErrorCode::device, "copying {} bytes on {}: {}", bytes, device, text);
+}
+
+void synchronize(Device device) {
+  const Backend& backend = backend_of(device);
+  char text[error_length] = "";
+  if (!backend.synchronize || backend.synchronize(text) == Status::ok) return;
+  fail(ErrorCode::device, "{}: {}", device, text);
 }
 
 Kernel::Kernel(std::string_view name) {
@@ -88,7 +114,7 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
     fail(ErrorCode::device, "kernel '{}' is not on device '{}'; run this network on the CPU",
          r.names[size_t(index_)], device);
   KernelArgs with_error = args;
-  char text[256] = "";
+  char text[error_length] = "";
   with_error.error = text;
   const Status status = fn(with_error);
   if (status == Status::ok) return;

@@ -30,6 +30,8 @@ struct Pool {
   std::mutex mutex;
   Storage* free[class_count] = {};
   PoolStatistics statistics;
+  decltype(Backend::lend) lend = nullptr;
+  decltype(Backend::reclaim) reclaim = nullptr;
 };
 
 // Never destroyed: tensors with static lifetime may outlive it.
@@ -62,10 +64,13 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
     pool.statistics.cached_bytes -= s->capacity;
   } else {
     const size_t capacity = class_bytes(size_class);
-    void* data = backend_of(device).allocate(capacity);
+    const Backend& backend = backend_of(device);
+    pool.lend = backend.lend;
+    pool.reclaim = backend.reclaim;
+    void* data = backend.allocate(capacity);
     if (!data) {
       drain(pool);
-      data = backend_of(device).allocate(capacity);
+      data = backend.allocate(capacity);
     }
     check(data != nullptr, ErrorCode::io,
           "out of memory on {}: {} bytes wanted, {} in use; use a smaller batch", device, capacity,
@@ -80,6 +85,7 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
   PoolStatistics& st = pool.statistics;
   st.live_bytes += s->capacity;
   if (st.live_bytes > st.peak_bytes) st.peak_bytes = st.live_bytes;
+  if (pool.lend) pool.lend(s->data, bytes, s->capacity);
   return StoragePtr(s);
 }
 
@@ -89,6 +95,7 @@ void StoragePtr::release() {
   const std::lock_guard lock(pool.mutex);
   pool.statistics.live_bytes -= storage_->capacity;
   pool.statistics.cached_bytes += storage_->capacity;
+  if (pool.reclaim) pool.reclaim(storage_->data, storage_->capacity);
   storage_->next_free = pool.free[storage_->size_class];
   pool.free[storage_->size_class] = storage_;
 }

@@ -12,7 +12,7 @@ struct KernelList {
   const KernelRow* rows;
   int count;
 };
-KernelList format_kernels();
+KernelList tensor_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
 KernelList batch_norm_kernels();

@@ -1,0 +1,17 @@
+// The table of kernels: one list a file, joined by rows.cpp.
+#pragma once
+
+#include <vector>
+
+#include "cuda/host.h"
+
+namespace pare::cuda {
+
+KernelList tensor_rows();
+KernelList pointwise_rows();
+KernelList broadcast_rows();
+
+// All of them, in one array.
+const std::vector<KernelRow>& all_rows();
+
+}  // namespace pare::cuda

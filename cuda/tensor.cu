@@ -1,0 +1,121 @@
+// Kernel rows that tensors themselves need: filling, element types, masks, storage formats.
+#include <iterator>
+
+#include "core/element.h"
+#include "cuda/device.h"
+#include "cuda/rows.h"
+
+namespace pare::cuda {
+namespace {
+
+template <class T>
+PARE_KERNEL void fill_kernel(T* y, int64_t n, T value) {
+  for (int64_t i = global_x(); i < n; i += grid_threads()) y[i] = value;
+}
+
+template <class From, class To>
+PARE_KERNEL void convert_kernel(const From* x, To* y, int64_t n) {
+  for (int64_t i = global_x(); i < n; i += grid_threads()) y[i] = convert_value<To>(x[i]);
+}
+
+template <class T>
+PARE_KERNEL void zero_masked_kernel(const uint8_t* mask, T* y, int64_t n) {
+  for (int64_t i = global_x(); i < n; i += grid_threads())
+    if (!mask[i]) y[i] = T(0);
+}
+
+// out[b][c][r] = in[b][r][c] through a tile of shared memory, so that both sides move whole lines.
+// One column more than the tile is wide: a column then lies in 32 different banks.
+constexpr int tile = 32, tile_rows = 8;
+template <class T>
+PARE_KERNEL void transpose_kernel(const T* in, T* out, int64_t rows, int64_t columns) {
+  PARE_SHARED(T, cells, tile * (tile + 1));
+  in += block_z() * rows * columns;
+  out += block_z() * rows * columns;
+  const int64_t r0 = int64_t(block_y()) * tile, c0 = int64_t(block_x()) * tile;
+  for (int i = thread_y(); i < tile; i += tile_rows) {
+    const int64_t r = r0 + i, c = c0 + thread_x();
+    if (r < rows && c < columns) cells[i * (tile + 1) + thread_x()] = in[r * columns + c];
+  }
+  barrier();
+  for (int i = thread_y(); i < tile; i += tile_rows) {
+    const int64_t r = r0 + thread_x(), c = c0 + i;
+    if (r < rows && c < columns) out[c * rows + r] = cells[thread_x() * (tile + 1) + i];
+  }
+}
+
+template <class T>
+void transpose(const TensorArg& x, const TensorArg& y, int64_t rows, int64_t columns) {
+  constexpr int64_t most = 65535;  // blocks along y and z
+  if (ceil_div(rows, tile) > most)
+    throw Failure(Status::failed, "a tensor of more than 2 million pixels");
+  const int64_t size = rows * columns;
+  for (int64_t first = 0; first < x.dims[0]; first += most) {
+    const int64_t count = x.dims[0] - first < most ? x.dims[0] - first : most;
+    launch(transpose_kernel<T>, Dim(ceil_div(columns, tile), ceil_div(rows, tile), count),
+           Dim(tile, tile_rows), 0, stream(), x.as<T>() + first * size, y.as<T>() + first * size,
+           rows, columns);
+  }
+}
+
+Status fill(const KernelArgs& args) {
+  const TensorArg& y = args.outputs[0];
+  const double value = args.attrs->real("value");
+  with_type(y.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    launch_over(fill_kernel<T>, y.elements, y.as<T>(), y.elements, convert_value<T>(value));
+  });
+  return Status::ok;
+}
+
+Status convert_type(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &y = args.outputs[0];
+  with_type(x.dtype, [&](auto from) {
+    with_type(y.dtype, [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+      launch_over(convert_kernel<From, To>, x.elements, x.as<From>(), y.as<To>(), x.elements);
+    });
+  });
+  return Status::ok;
+}
+
+Status zero_masked(const KernelArgs& args) {
+  const TensorArg &mask = args.inputs[0], &y = args.outputs[0];
+  return for_float(y.dtype, [&]<class T>(T) {
+    launch_over(zero_masked_kernel<T>, y.elements, mask.as<uint8_t>(), y.as<T>(), y.elements);
+  });
+}
+
+Status convert_format(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &y = args.outputs[0];
+  const bool to_nhwc = x.format == Format::plain && y.format == Format::nhwc;
+  const bool to_plain = x.format == Format::nhwc && y.format == Format::plain;
+  if (x.rank != 4 || !(to_nhwc || to_plain)) return Status::unsupported;
+  const int64_t channels = x.dims[1], pixels = x.dims[2] * x.dims[3];
+  const int64_t rows = to_nhwc ? channels : pixels, columns = to_nhwc ? pixels : channels;
+  switch (size_of(x.dtype)) {
+    case 1:
+      transpose<uint8_t>(x, y, rows, columns);
+      return Status::ok;
+    case 4:
+      transpose<uint32_t>(x, y, rows, columns);
+      return Status::ok;
+    default:
+      transpose<uint64_t>(x, y, rows, columns);
+      return Status::ok;
+  }
+}
+
+constexpr KernelRow rows[] = {
+    {"fill", 1, guarded<fill>},
+    {"convert_type", 1, guarded<convert_type>},
+    {"zero_masked", 1, guarded<zero_masked>},
+    {"convert_format", 1, guarded<convert_format>},
+};
+
+}  // namespace
+
+KernelList tensor_rows() { return {rows, int(std::size(rows))}; }
+
+}  // namespace pare::cuda
