@@ -6,6 +6,7 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
+#include "core/device.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
 
@@ -14,12 +15,15 @@ namespace pare::tool {
 void CommonOptions::apply() const {
   check(threads >= 0 && threads <= 1024, "--threads {}, expected 0 (all) to 1024", threads);
   set_threads(threads);
-  static constexpr std::string_view known[] = {"auto", "cpu", "cuda", "cuda-emulated"};
-  check(std::find(std::begin(known), std::end(known), device) != std::end(known),
-        "--device '{}' is unknown{}", device, suggest(device, known, std::size(known)));
-  check(device == "auto" || device == "cpu", ErrorCode::device,
-        "--device {}: this build has no such device; use --device cpu", device);
+  if (device != "auto") select_device(device);
   for (const std::string& path : plugins) load_plugin(path);
+}
+
+Device CommonOptions::chosen_device() const {
+  std::string reason;
+  const Device chosen = select_device(device, &reason);
+  if (device == "auto") note(*this, "device {}", reason);
+  return chosen;
 }
 
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {

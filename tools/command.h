@@ -26,7 +26,10 @@ struct CommonOptions {
   int64_t batch = 0;  // 0: the command's own
   bool json = false, quiet = false;
 
-  void apply() const;  // threads, device and plug-ins
+  void apply() const;  // threads, plug-ins, and that the device is one
+
+  // The device to compute on; for `auto`, says in one line what was chosen and why.
+  Device chosen_device() const;
 };
 
 enum CommonFlags : unsigned { with_data = 1, with_out = 2, with_seed = 4, with_batch = 8 };

@@ -65,7 +65,7 @@ void release(void* p) {
   std::free(block - guard);
 }
 
-void lend(void* p, size_t bytes, size_t capacity) {
+void lend(void* p, size_t bytes, size_t) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   auto* block = static_cast<char*>(p);

@@ -127,7 +127,7 @@ void touch(const char* p, size_t bytes, Access access, const Location& where) {
     const auto race = [&](uint16_t other, const char* did) {
       fault("race: this thread " + std::string(act) + " byte " + std::to_string(i) +
                 " of shared memory, which " + text_of(other) + " " + did +
-                " with no barrier in between",
+                "; no barrier is in between",
             where);
     };
     if (c.pending && c.write_epoch >= first_epoch)
@@ -143,7 +143,9 @@ void touch(const char* p, size_t bytes, Access access, const Location& where) {
       c.pending = false;
     } else {
       if (c.write_epoch < first_epoch)
-        fault("byte " + std::to_string(i) + " of shared memory is read before any thread wrote it",
+        fault("byte " + std::to_string(i) +
+                  " of shared memory is read before any thread wrote it: none does, or no barrier "
+                  "is in between",
               where);
       note_reader(c);
     }

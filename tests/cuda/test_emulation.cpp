@@ -74,7 +74,7 @@ TEST_CASE("threads meet at barriers, and mistakes there are named") {
   for (int seed = 0; seed < 20; ++seed) {
     emulation::set_seed(uint64_t(seed));
     CHECK_NOTHROW(reverse(Bug::none));
-    CHECK_THROWS_WITH_AS(reverse(Bug::no_barrier), doctest::Contains("no barrier in between"),
+    CHECK_THROWS_WITH_AS(reverse(Bug::no_barrier), doctest::Contains("no barrier is in between"),
                          Failure);
     CHECK_THROWS_WITH_AS(reverse(Bug::one_returns),
                          doctest::Contains("thread 5 returned without this barrier"), Failure);
@@ -165,7 +165,7 @@ TEST_CASE("asynchronous copies arrive at the wait, for others after a barrier") 
   CHECK_NOTHROW(copy(true, true));
   CHECK_THROWS_WITH_AS(copy(false, true), doctest::Contains("before its cp_async was waited for"),
                        Failure);
-  CHECK_THROWS_WITH_AS(copy(true, false), doctest::Contains("no barrier in between"), Failure);
+  CHECK_THROWS_WITH_AS(copy(true, false), doctest::Contains("no barrier is in between"), Failure);
 }
 
 TEST_CASE("tensor-core tiles are the products of their matrices") {
