@@ -417,7 +417,7 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
                   {"values", values},         {"nodes", nodes},       {"buffers", buffers},
                   {"metadata", metadata}};
   try {
-    writer.set_metadata(options.prefix + graph_key, j.dump());
+    writer.set_metadata(options.prefix + graph_key, to_text(j));
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorCode::usage, "save: a name or text of the model is not UTF-8: {}", e.what());
   }

@@ -56,6 +56,9 @@ struct Dataset {
   std::vector<std::string> classes;  // the label's index gives its name
   Preprocessing preprocessing;
   std::string augmentation = {};  // what suits it, as Augmentation::parse takes it; often empty
+  // Share of the training part that is held out for decisions (hold_out). A saved model brings the
+  // share it was trained with, so that nobody decides on what it has seen.
+  double holdout = 0.1;
 };
 
 struct DatasetOptions {

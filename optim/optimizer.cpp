@@ -60,20 +60,26 @@ void Optimizer::make_state(std::initializer_list<const char*> slots) {
   }
 }
 
-void Optimizer::check_finite() const {
+void Optimizer::check_finite() {
   static const Kernel all_finite("all_finite");
-  for (const auto& [name, p] : params_)
-    check(!p.has_grad() || reduce<int32_t>(all_finite, p.grad()), ErrorCode::diverged,
-          "training diverged: the gradient of '{}' is not finite; the weights are as before this "
-          "step. Lower the learning rate ({}) or clip the gradients",
-          name, rate_);
+  for (const auto& [name, p] : params_) {
+    if (!p.has_grad() || reduce<int32_t>(all_finite, p.grad())) continue;
+    for (auto& [other, q] : params_) q.clear_grad();
+    fail(ErrorCode::diverged,
+         "training diverged: the gradient of '{}' is not finite; the weights are as before this "
+         "step. Lower the learning rate ({}) or clip the gradients",
+         name, rate_);
+  }
 }
 
 double Optimizer::clip_scale() const {
   static const Kernel sum_of_squares("sum_of_squares");
   double total = 0;
-  for (const auto& [name, p] : params_)
-    if (p.has_grad()) total += reduce<double>(sum_of_squares, p.grad());
+  for (const auto& [name, p] : params_) {
+    if (!p.has_grad()) continue;
+    p.mask_gradient();  // what no step will follow does not count
+    total += reduce<double>(sum_of_squares, p.grad());
+  }
   const double norm = std::sqrt(total);
   return norm > clip_ ? clip_ / norm : 1;
 }

@@ -37,7 +37,7 @@ class Optimizer {
   void make_state(std::initializer_list<const char*> slots);
 
  private:
-  void check_finite() const;
+  void check_finite();
   double clip_scale() const;
   NamedParams params_;
   double rate_, clip_ = 0;

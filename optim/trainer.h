@@ -16,6 +16,7 @@
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
 #include "optim/evaluate.h"
+#include "optim/hook.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 
@@ -26,6 +27,7 @@ struct TrainOptions {
   OptimizerOptions optimizer = {};
   ScheduleKind schedule = ScheduleKind::cosine;
   double warmup = 0;         // epochs
+  double average = 0;        // decay of an average of the weights, which is what is kept; 0: none
   std::string augment = {};  // as Augmentation::parse takes it
   double holdout = 0.1;  // share of the training part kept for decisions; 0: train on everything
   uint64_t seed = 1;
@@ -39,6 +41,7 @@ struct EpochRecord {
   double loss = 0, accuracy = 0;          // over the epoch's training batches, as they were seen
   double val_loss = 0, val_accuracy = 0;  // on the held-out part; 0 without one
   double seconds = 0, rate = 0;
+  double sparsity = 0;  // share that masks drop of the parameters that have one
 };
 
 struct TrainReport {
@@ -65,7 +68,8 @@ struct Checkpoint {
   std::optional<Graph> best;
   TrainOptions options;
   TrainState state;
-  std::string machine;  // instruction set it ran on
+  std::string machine;                    // instruction set it ran on
+  std::shared_ptr<const Container> file;  // for the hooks' own state
 };
 // Throws Error{bad_input} where the file is damaged or no checkpoint.
 Checkpoint load_checkpoint(const std::string& path);
@@ -80,21 +84,26 @@ class Trainer {
   Trainer(Checkpoint& checkpoint, const Dataset& data);
 
   void set_loss(LossFn loss) { loss_ = std::move(loss); }
-  // Called before each step with the number of the step and of all steps: gradual pruning and the
-  // like.
-  void on_step(std::function<void(int64_t step, int64_t steps)> f) { on_step_ = std::move(f); }
+  // A hook for this run; where it is a resumed one, with the state that the checkpoint holds.
+  void add(std::shared_ptr<TrainHook> hook);
+  // A hook that is one function, called before each step with its number and that of all steps.
+  void on_step(std::function<void(int64_t step, int64_t steps)> f);
 
   // Trains to the end or to a signal. Afterwards the graph holds the best parameters (of the last
-  // epoch without a held-out part). Throws Error{diverged} before a step that would follow a loss
-  // or gradient that is not finite, or a loss beyond all hope (a thousand times the first), naming
-  // the layer; files then hold what was last saved.
+  // epoch without a held-out part) among the epochs at whose end every hook had finished. Throws
+  // Error{diverged} before a step that would follow a loss or gradient that is not finite, or a
+  // loss beyond all hope (a thousand times the first), naming the layer; files then hold what was
+  // last saved.
   TrainReport run();
+  bool saves() const { return !options_.out.empty(); }
   int64_t steps() const { return options_.epochs * loader_->batches(); }
 
  private:
   Trainer(const Dataset& data, Graph& graph, const TrainOptions& options);  // keeps slots
   void train_step(Batch& batch);
   void finish_epoch();
+  void keep_if_best(EpochRecord& record);
+  TrainMoment moment() { return {graph_, state_.step, steps()}; }
   void save_checkpoint() const;
   void write_log() const;
   [[noreturn]] void explain_divergence(const Batch& batch, double loss);
@@ -108,12 +117,16 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
   LossFn loss_;
-  std::function<void(int64_t, int64_t)> on_step_;
+  std::vector<std::shared_ptr<TrainHook>> hooks_;
+  std::shared_ptr<const Container> file_;
   TrainState state_;
   std::optional<Graph> best_;
+  bool out_is_best_ = false;  // OUT was written by this run and holds best_
 };
 
-// Model facts every saved model carries: name, data, classes, preprocessing, held-out share.
-void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout);
+// Model facts that every saved model carries: its name, preprocessing, and those of describe_data.
+void describe_model(Graph& graph, const std::string& model, const Dataset& data);
+// The data it is trained and judged on: name, classes, held-out share.
+void describe_data(Graph& graph, const Dataset& data);
 
 }  // namespace pare

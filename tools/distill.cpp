@@ -14,14 +14,13 @@ struct DistillCommand {
     common.apply();
     check(!flags.teacher.empty(), "name the teacher: --teacher FILE");
     Graph teacher = open_model(flags.teacher);
-    Dataset data = open_data(common, teacher);
-    data.preprocessing = preprocessing_of(teacher, data);
+    const Dataset data = open_data(common, teacher);
     check_model_name(model);
     Graph student = new_model(model, data, common.seed);
     TrainOptions options = default_recipe(model, data);
-    apply_flags(flags, common, options);
-    options.out = common.out.empty() ? model + "-distilled.pare" : common.out;
-    describe_model(student, model, data, options.holdout);
+    describe_model(student, model, data);
+    apply_flags(flags, common, student, options);
+    options.out = output_name(common, model, "-distilled");
     Trainer trainer(student, data, options);
     set_task_loss(trainer, options.task, student);
     const Evaluation of_teacher = evaluate(teacher, data.test, data.preprocessing);

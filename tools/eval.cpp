@@ -13,8 +13,8 @@ struct EvalCommand {
     common.apply();
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
-    const Evaluation e = evaluate(graph, data.test, preprocessing_of(graph, data),
-                                  common.batch ? common.batch : 250);
+    const Evaluation e =
+        evaluate(graph, data.test, data.preprocessing, common.batch ? common.batch : 250);
     const double rate = double(e.examples) / e.seconds;
     const int64_t bytes = file_bytes(file);
     print_result(

@@ -4,6 +4,7 @@
 #include "core/cpu/isa.h"
 #include "core/thread_pool.h"
 #include "layers/zoo.h"
+#include "tools/history.h"
 #include "tools/summary.h"
 #include "tools/training.h"
 
@@ -26,25 +27,15 @@ struct TrainCommand {
   }
 
   void start() {
-    const bool is_file = model.find(".pare") != std::string::npos || file_bytes(model) > 0;
-    Graph graph;
-    Dataset data;
-    std::string name = model;
-    if (is_file) {
-      graph = open_model(model);
-      name = graph.get_metadata("model");
-      data = open_data(common, graph);
-      data.preprocessing = preprocessing_of(graph, data);
-    } else {
-      check_model_name(model);
-      data = load_dataset(common.data.empty() ? default_data(model) : common.data,
-                          {.dir = common.data_dir});
-      graph = new_model(model, data, common.seed);
-    }
+    Start begun = start_from(model, common);
+    Graph graph = std::move(begun.graph);
+    const Dataset data = std::move(begun.data);
+    const std::string name = graph.get_metadata("model");
     TrainOptions options = default_recipe(name, data);
-    apply_flags(flags, common, options);
-    options.out = common.out.empty() ? name + ".pare" : common.out;
-    if (!is_file) describe_model(graph, name, data, options.holdout);
+    apply_flags(flags, common, graph, options);
+    options.out = output_name(common, model, begun.is_file ? "-trained" : "");
+    add_history(graph, {{"did", "train"}, {"epochs", options.epochs}, {"seed", common.seed}});
+    if (options.epochs == 0) return save_untrained(graph, data, options);
     Trainer trainer(graph, data, options);
     set_task_loss(trainer, options.task, graph);
     announce(graph, data, options);
@@ -61,13 +52,20 @@ struct TrainCommand {
           "note: the checkpoint was written with {} kernels, this run uses {}: results will differ "
           "in the last bits",
           checkpoint.machine, to_string(current_isa()));
-    Dataset data = open_data(common, checkpoint.graph);
-    data.preprocessing = preprocessing_of(checkpoint.graph, data);
+    const Dataset data = open_data(common, checkpoint.graph);
     Trainer trainer(checkpoint, data);
+    check(checkpoint.options.task.find("\"prune\"") == std::string::npos,
+          "{} belongs to a pruning; go on with pare prune --resume", resume);
     set_task_loss(trainer, checkpoint.options.task, checkpoint.graph);
     note(common, "resuming {} at epoch {} of {}", resume, checkpoint.state.epoch + 1,
          checkpoint.options.epochs);
     finish(trainer, checkpoint.graph, data, checkpoint.options);
+  }
+
+  // The network as it is before its first step.
+  void save_untrained(Graph& graph, const Dataset& data, const TrainOptions& options) const {
+    save_graph(graph, options.out);
+    print(graph, data, {}, options);
   }
 
   void announce(Graph& graph, const Dataset& data, const TrainOptions& o) const {
@@ -82,7 +80,11 @@ struct TrainCommand {
   }
 
   void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
-    const TrainReport report = run_training(trainer);
+    print(graph, data, run_training(trainer), options);
+  }
+
+  void print(Graph& graph, const Dataset& data, const TrainReport& report,
+             const TrainOptions& options) const {
     const Evaluation test = evaluate(graph, data.test, data.preprocessing);
     const Json json = {{"model", graph.get_metadata("model")},
                        {"data", data.name},
