@@ -53,10 +53,6 @@ void Param::set_mask(const Tensor& mask, MaskKind kind) {
   apply_mask();
 }
 
-void Param::mask_gradient() const {
-  if (state_->mask_kind == MaskKind::frozen) mask_tensor(state_->grad, state_->mask);
-}
-
 void Param::apply_mask() {
   ParamState& s = *state_;
   if (s.mask_kind != MaskKind::frozen) return;

@@ -66,8 +66,7 @@ class Param {
 
   // Zeroes what the mask drops, in value, gradient and slots (frozen). u8, shape of value.
   void set_mask(const Tensor& mask, MaskKind kind = MaskKind::frozen);
-  void apply_mask();           // value, gradient and slots again, after someone wrote them
-  void mask_gradient() const;  // zeroes the gradient where a frozen mask drops the value
+  void apply_mask();  // value, gradient and slots again, after someone wrote them
   // The optimizer slot under `name`, made of zeros in the value's shape when new.
   Tensor& slot(const std::string& name);
 

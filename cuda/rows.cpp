@@ -9,6 +9,8 @@ const std::vector<KernelRow>& all_rows() {
              tensor_rows(),
              pointwise_rows(),
              broadcast_rows(),
+             optimizer_rows(),
+             loss_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

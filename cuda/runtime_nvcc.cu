@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/fault.h"
 #include "cuda/host.h"
 #include "cuda/runtime.h"
 
@@ -59,6 +60,11 @@ Status tell(cudaError_t result, char* error) {
 
 cudaStream_t the_stream = nullptr;
 
+Status synchronize(char* error) {
+  const Status status = tell(cudaStreamSynchronize(the_stream), error);
+  return status == Status::ok ? tell_fault(error) : status;
+}
+
 Status copy(void* to, const void* from, size_t bytes, Direction direction, char* error) {
   static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyDeviceToDevice, cudaMemcpyHostToDevice,
                                              cudaMemcpyDeviceToHost};
@@ -66,10 +72,8 @@ Status copy(void* to, const void* from, size_t bytes, Direction direction, char*
       tell(cudaMemcpyAsync(to, from, bytes, kinds[int(direction)], the_stream), error);
   if (status != Status::ok || direction == Direction::within) return status;
   // Pageable host memory may be given back by the caller as soon as this returns.
-  return tell(cudaStreamSynchronize(the_stream), error);
+  return synchronize(error);
 }
-
-Status synchronize(char* error) { return tell(cudaStreamSynchronize(the_stream), error); }
 
 // Scratch memory: blocks that only grow. One that became too small stays, because work that is
 // queued, or captured in a graph, still uses it.
@@ -139,6 +143,9 @@ bool start_device(DeviceProperties& p, char* why) {
   p.memory_bytes = found.totalGlobalMem;
   p.capability = found.major * 10 + found.minor;
   p.multiprocessors = found.multiProcessorCount;
+  void* record = nullptr;  // the host's memory, at the same address for both
+  if (!works(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped))) return false;
+  set_fault_record(static_cast<Fault*>(record));
   cudaFuncAttributes attributes;  // fails where the plug-in holds no code for this GPU
   return works(cudaFuncGetAttributes(&attributes, probe));
 }

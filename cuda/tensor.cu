@@ -58,6 +58,61 @@ void transpose(const TensorArg& x, const TensorArg& y, int64_t rows, int64_t col
   }
 }
 
+// Small tensors of any element type, for gather_values.
+struct Sources {
+  static constexpr int most = 64;
+  const void* at[most];
+  int32_t dtype[most];
+  int64_t count[most], begin[most];
+  int parts = 0;
+};
+template <class T>
+PARE_DEVICE inline void take_values(const void* from, double* to, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) to[k] = double(static_cast<const T*>(from)[k]);
+}
+PARE_KERNEL void gather_kernel(Sources from, double* to) {
+  for (int i = thread_x(); i < from.parts; i += block_width()) {
+    double* own = to + from.begin[i];
+    switch (DType(from.dtype[i])) {
+      case DType::f32:
+        take_values<float>(from.at[i], own, from.count[i]);
+        break;
+      case DType::f64:
+        take_values<double>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i32:
+        take_values<int32_t>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i64:
+        take_values<int64_t>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i8:
+        take_values<int8_t>(from.at[i], own, from.count[i]);
+        break;
+      default:
+        take_values<uint8_t>(from.at[i], own, from.count[i]);
+    }
+  }
+}
+
+// outputs[0], f64: the elements of all inputs, one after another.
+Status gather_values(const KernelArgs& args) {
+  int64_t begin = 0;
+  for (int i = 0; i < args.input_count;) {
+    Sources from;
+    for (; i < args.input_count && from.parts < Sources::most; ++i) {
+      const TensorArg& x = args.inputs[i];
+      from.at[from.parts] = x.data;
+      from.dtype[from.parts] = int32_t(x.dtype);
+      from.count[from.parts] = x.elements;
+      from.begin[from.parts++] = begin;
+      begin += x.elements;
+    }
+    launch(gather_kernel, 1, Sources::most, 0, stream(), from, args.outputs[0].as<double>());
+  }
+  return Status::ok;
+}
+
 Status fill(const KernelArgs& args) {
   const TensorArg& y = args.outputs[0];
   const double value = args.attrs->real("value");
@@ -109,6 +164,7 @@ Status convert_format(const KernelArgs& args) {
 
 constexpr KernelRow rows[] = {
     {"fill", 1, guarded<fill>},
+    {"gather_values", 1, guarded<gather_values>},
     {"convert_type", 1, guarded<convert_type>},
     {"zero_masked", 1, guarded<zero_masked>},
     {"convert_format", 1, guarded<convert_format>},

@@ -8,6 +8,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "core/fetch.h"
 #include "core/file_io.h"
 #include "core/json.h"
 #include "optim/average.h"
@@ -167,25 +168,36 @@ void Trainer::train_step(Batch& batch) {
   optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
   for (const auto& hook : hooks_) hook->before_step(moment());
   const RunKeyScope key({options_.seed, uint64_t(state_.step)});
+  Tensor loss, correct;
+  const bool first = state_.step == 0;
+  const auto most_loss = [&] { return hopeless * std::max(1.0, state_.first_loss); };
   {
     Tape tape;
     const Tensor logits = graph_(batch.images.to(device_), Mode::train);
-    const Tensor loss = loss_(logits, batch);
-    const double value = loss.item();
-    if (state_.step == 0) state_.first_loss = value;
-    if (!(value <= hopeless * std::max(1.0, state_.first_loss))) {
-      const RecorderScope off(nullptr);
-      explain_divergence(batch, value);
+    loss = loss_(logits, batch);
+    if (first || device_.type == DeviceType::cpu) {
+      const double value = loss.item();
+      if (first) state_.first_loss = value;
+      if (!(value <= most_loss())) {
+        const RecorderScope off(nullptr);
+        explain_divergence(batch, value);
+      }
     }
     tape.backward(loss);
-    const int64_t n = batch.labels.size(0);
-    state_.loss_sum += value * double(n);
-    state_.correct += count_correct(logits, batch.labels);
-    state_.seen += n;
+    correct = count_correct(logits, batch.labels);
   }
   for (const auto& hook : hooks_) hook->before_update(moment());
-  optimizer_->step();
+  optimizer_->queue_step(loss, most_loss());
+  // The one place where a step waits for a device.
+  const Tensor results[] = {loss, correct, optimizer_->verdict()};
+  double values[4];
+  fetch(results, values);
+  if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
   for (const auto& hook : hooks_) hook->after_update(moment());
+  const int64_t n = batch.labels.size(0);
+  state_.loss_sum += values[0] * double(n);
+  state_.correct += int64_t(values[1]);
+  state_.seen += n;
   ++state_.step;
   ++state_.batch;
 }

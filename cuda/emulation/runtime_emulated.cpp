@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cuda/emulation/memory.h"
+#include "cuda/fault.h"
 #include "cuda/host.h"
 #include "cuda/runtime.h"
 
@@ -26,7 +27,7 @@ Status copy(void* to, const void* from, size_t bytes, Direction direction, char*
     return Status::failed;
   }
   std::memcpy(to, from, bytes);
-  return Status::ok;
+  return direction == Direction::to_host ? tell_fault(error) : Status::ok;
 }
 
 }  // namespace
@@ -57,6 +58,7 @@ bool start_device(DeviceProperties& p, char*) {
   p.memory_bytes = 0;
   p.capability = emulation::capability();
   p.multiprocessors = 2;  // few, so that small tensors go around every grid-stride loop
+  set_fault_record(static_cast<Fault*>(emulation::allocate(sizeof(Fault))));
   return true;
 }
 
@@ -65,6 +67,7 @@ void describe_backend(Backend& b) {
   b.allocate = emulation::allocate;
   b.free = emulation::release;
   b.copy = copy;
+  b.synchronize = tell_fault;
   b.lend = emulation::lend;
   b.reclaim = emulation::reclaim;
 }
