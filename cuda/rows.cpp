@@ -9,6 +9,7 @@ const std::vector<KernelRow>& all_rows() {
              tensor_rows(),
              pointwise_rows(),
              broadcast_rows(),
+             dense_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

@@ -10,6 +10,7 @@ namespace pare::cuda {
 KernelList tensor_rows();
 KernelList pointwise_rows();
 KernelList broadcast_rows();
+KernelList dense_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();
