@@ -10,6 +10,7 @@ const std::vector<KernelRow>& all_rows() {
              pointwise_rows(),
              broadcast_rows(),
              dense_rows(),
+             conv_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

@@ -11,6 +11,7 @@ KernelList tensor_rows();
 KernelList pointwise_rows();
 KernelList broadcast_rows();
 KernelList dense_rows();
+KernelList conv_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();
