@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <iterator>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "core/cpu/backend_cpu.h"
 #include "core/device.h"
@@ -49,7 +52,33 @@ Registry& registry() {
   return *r;
 }
 
+constexpr std::string_view precision_names[] = {"fp32", "tf32", "bf16"};
+
+Precision& precision_of_thread() {
+  static const Precision initial = [] {
+    const char* name = std::getenv("PARE_PRECISION");
+    return name && *name ? precision_named(name) : Precision::fp32;
+  }();
+  thread_local Precision precision = initial;
+  return precision;
+}
+
 }  // namespace
+
+Precision current_precision() { return precision_of_thread(); }
+
+PrecisionScope::PrecisionScope(Precision precision)
+    : previous_(std::exchange(precision_of_thread(), precision)) {}
+PrecisionScope::~PrecisionScope() { precision_of_thread() = previous_; }
+
+Precision precision_named(std::string_view name) {
+  for (size_t i = 0; i < std::size(precision_names); ++i)
+    if (name == precision_names[i]) return Precision(i);
+  fail(ErrorCode::usage, "precision '{}' is unknown{}", name,
+       suggest(name, precision_names, std::size(precision_names)));
+}
+
+const char* to_string(Precision precision) { return precision_names[size_t(precision)].data(); }
 
 const Backend& backend_of(Device device) {
   Registry& r = registry();
@@ -116,6 +145,7 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   KernelArgs with_error = args;
   char text[error_length] = "";
   with_error.error = text;
+  with_error.precision = current_precision();
   const Status status = fn(with_error);
   if (status == Status::ok) return;
   fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device, "kernel '{}' on {}: {}",

@@ -30,6 +30,15 @@ struct TensorArg {
   }
 };
 
+// How matrix products and convolutions multiply the elements of f32 tensors, on devices that have
+// the units for it (CUDA from compute capability 8.0 on); elsewhere, and for f64, it changes
+// nothing. Sums are f32, and so are the tensors.
+enum class Precision : int32_t {
+  fp32,  // as they are
+  tf32,  // factors rounded to 11 significant bits
+  bf16,  // factors rounded to 8 significant bits
+};
+
 // Everything a kernel gets. Forward kernels read inputs and write outputs. Backward kernels read
 // what the op saves (inputs, outputs: others have null data) and grad_outputs, and write each
 // grad_inputs[i] whose data is not null: adding to it where accumulate[i], else overwriting.
@@ -43,7 +52,8 @@ struct KernelArgs {
   int input_count = 0, output_count = 0, buffer_count = 0;
   const Attrs* attrs = nullptr;
   bool training = false;
-  uint64_t key = 0;       // randomness of keyed ops: (seed, step, node name)
+  Precision precision = Precision::fp32;  // filled in by Kernel from the calling thread's
+  uint64_t key = 0;                       // randomness of keyed ops: (seed, step, node name)
   char* error = nullptr;  // error_length bytes for a message when the status is not ok
 };
 
@@ -71,7 +81,7 @@ struct DeviceProperties {
 // Work is queued on one stream of the device in the order of the calls: a kernel may run after its
 // call returned, and a block that was freed may be handed out again at once. `copy` to the host
 // waits for what was queued before it; an error of a kernel may therefore be told by a later call.
-constexpr int backend_abi = 2;
+constexpr int backend_abi = 3;
 struct Backend {
   int abi = backend_abi;
   const char* name = nullptr;
@@ -105,6 +115,24 @@ std::vector<std::string> missing_kernels(Device device);
 void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction);
 // Waits until everything queued on `device` is done; throws Error{device} where some of it failed.
 void synchronize(Device device);
+
+// The precision of kernels that this thread calls: the innermost scope's, else that of the
+// environment's PARE_PRECISION (fp32, tf32, bf16), else fp32. Backward passes do not remember that
+// of the forward: keep the scope around both.
+Precision current_precision();
+class PrecisionScope {
+ public:
+  explicit PrecisionScope(Precision precision);
+  ~PrecisionScope();
+  PrecisionScope(const PrecisionScope&) = delete;
+  PrecisionScope& operator=(const PrecisionScope&) = delete;
+
+ private:
+  Precision previous_;
+};
+// "tf32" and the like; an unknown name throws Error{usage}.
+Precision precision_named(std::string_view name);
+const char* to_string(Precision precision);
 
 // A kernel looked up once per device and then called directly.
 class Kernel {

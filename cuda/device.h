@@ -7,6 +7,7 @@
 //   PARE_KERNEL void name(...)      a kernel; always a function returning void, arguments by value
 //   PARE_DEVICE                     marks functions called from kernels alone
 //   PARE_HD                         marks functions of host and kernels (core/math.h)
+//   PARE_UNROLL                     before a loop that must be unrolled: arrays in registers
 //   launch(kernel, grid, block, shared_bytes, stream, args...)   queues a kernel; 0 blocks: nothing
 //   Dim{x, y, z}                    extents of a grid or a block
 //   Items                           a number of items to loop over; launch_over (cuda/host.h)

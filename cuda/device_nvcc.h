@@ -10,6 +10,7 @@
 
 #define PARE_KERNEL static __global__
 #define PARE_DEVICE __device__
+#define PARE_UNROLL _Pragma("unroll")
 #define PARE_SHARED(T, name, count)                              \
   __shared__ alignas(16) char name##_bytes[sizeof(T) * (count)]; \
   const ::pare::cuda::Shared<T> name { reinterpret_cast<T*>(name##_bytes) }

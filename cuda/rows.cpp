@@ -11,6 +11,8 @@ const std::vector<KernelRow>& all_rows() {
              broadcast_rows(),
              optimizer_rows(),
              loss_rows(),
+             dense_rows(),
+             conv_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

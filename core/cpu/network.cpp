@@ -78,23 +78,10 @@ Status dense_backward(const KernelArgs& args) {
   });
 }
 
-ConvShape shape_of(const KernelArgs& args, const TensorArg& y) {
-  const TensorArg &x = args.inputs[0], &w = args.inputs[1];
-  ConvShape s;
-  s.n = x.dims[0], s.c = x.dims[1], s.h = x.dims[2], s.w = x.dims[3];
-  s.o = w.dims[0], s.kh = w.dims[2], s.kw = w.dims[3];
-  s.oh = y.dims[2], s.ow = y.dims[3];
-  s.stride_h = s.stride_w = args.attrs->integer("stride");
-  s.pad_h = s.pad_w = args.attrs->integer("padding");
-  s.dilation_h = s.dilation_w = args.attrs->integer("dilation");
-  s.groups = args.attrs->integer("groups");
-  return s;
-}
-
 Status conv2d_forward(const KernelArgs& args) {
   const TensorArg& y = args.outputs[0];
   return for_float(y.dtype, [&]<class T>(T) {
-    conv_forward(shape_of(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
+    conv_forward(conv_shape(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
                  args.input_count > 2 ? args.inputs[2].as<T>() : nullptr,
                  bool(args.attrs->integer("relu")), y.as<T>());
   });
@@ -103,7 +90,7 @@ Status conv2d_forward(const KernelArgs& args) {
 Status conv2d_backward(const KernelArgs& args) {
   const TensorArg &dy = args.grad_outputs[0], *grads = args.grad_inputs;
   return for_float(dy.dtype, [&]<class T>(T) {
-    const ConvShape s = shape_of(args, dy);
+    const ConvShape s = conv_shape(args, dy);
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
     const bool bias = args.input_count > 2;
     const T* g = unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, bias ? grads[2].as<T>() : nullptr,

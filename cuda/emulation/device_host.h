@@ -15,6 +15,7 @@
 
 #define PARE_KERNEL static
 #define PARE_DEVICE
+#define PARE_UNROLL
 #define PARE_SHARED(T, name, count) \
   static const char name##_tag = 0; \
   const ::pare::cuda::Shared<T> name = ::pare::cuda::emulation::static_array<T>(&name##_tag, count)
