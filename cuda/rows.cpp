@@ -9,6 +9,7 @@ const std::vector<KernelRow>& all_rows() {
              tensor_rows(),
              pointwise_rows(),
              broadcast_rows(),
+             batch_rows(),
              optimizer_rows(),
              loss_rows(),
              dense_rows(),

@@ -10,6 +10,7 @@ namespace pare::cuda {
 KernelList tensor_rows();
 KernelList pointwise_rows();
 KernelList broadcast_rows();
+KernelList batch_rows();
 KernelList optimizer_rows();
 KernelList loss_rows();
 KernelList dense_rows();
