@@ -27,20 +27,20 @@ Tensor count_correct(const Tensor& logits, const Tensor& labels) {
 
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
                     int64_t batch) {
-  Loader loader(examples, preprocessing, {.batch = batch, .shuffle = false, .augment = {}});
   const auto start = std::chrono::steady_clock::now();
+  const Device device = device_of(network);
+  Loader loader(examples.to(device), preprocessing,
+                {.batch = batch, .shuffle = false, .augment = {}});
   Evaluation e;
   Batch b;
   std::vector<Tensor> results;  // loss and count of each batch, read once: nothing waits until then
   std::vector<int64_t> sizes;
-  const Device device = device_of(network);
   loader.start_epoch(0);
   while (loader.next(b)) {
-    const Tensor logits = network(b.images.to(device), Mode::eval);
+    const Tensor logits = network(b.images, Mode::eval);
     const int64_t n = b.labels.size(0);
-    const Tensor labels = b.labels.to(device);
-    results.push_back(softmax_cross_entropy(logits, labels));
-    results.push_back(count_correct(logits, labels));
+    results.push_back(softmax_cross_entropy(logits, b.labels));
+    results.push_back(count_correct(logits, b.labels));
     sizes.push_back(n);
   }
   std::vector<double> values(results.size());

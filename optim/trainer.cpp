@@ -104,8 +104,11 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
         options.holdout);
   check(options.warmup >= 0 && options.warmup <= 1e6,
         "warmup {}, expected at least 0 and at most a million epochs", options.warmup);
+  precision_ = options.precision.empty() ? current_precision() : precision_named(options.precision);
   if (saves()) check_writable(options.out);
   split_ = hold_out(data.train, options.holdout);
+  split_.train = split_.train.to(device_);
+  split_.held_out = split_.held_out.to(device_);
   loader_ =
       std::make_unique<Loader>(split_.train, data.preprocessing,
                                LoaderOptions{.batch = options.batch,
@@ -117,7 +120,7 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   schedule_ = {options.schedule, options.epochs * batches,
                std::min(int64_t(options.warmup * double(batches)), options.epochs * batches - 1)};
   loss_ = [](const Tensor& logits, const Batch& batch) {
-    return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
+    return softmax_cross_entropy(logits, batch.labels);
   };
 }
 
@@ -131,6 +134,7 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
       "data differ from those it was trained on",
       state_.epoch, state_.batch, options_.epochs, loader_->batches());
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
+  if (best_) to_device(*best_, device_);
   file_ = checkpoint.file;
   if (options_.average != 0) add(std::make_shared<WeightAverage>(options_.average));
 }
@@ -154,7 +158,7 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
   Blame blame;
   {
     const RecorderScope scope(&blame);
-    graph_.clone().forward(batch.images.to(device_), Mode::train);
+    graph_.clone().forward(batch.images, Mode::train);
   }
   fail(
       ErrorCode::diverged,
@@ -164,34 +168,38 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
       state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
 }
 
+bool Trainer::recordable() const {
+  return options_.record && std::all_of(hooks_.begin(), hooks_.end(),
+                                        [](const auto& hook) { return hook->recordable(); });
+}
+
+void Trainer::compute_gradients(const Batch& batch) {
+  const PrecisionScope precision(precision_);
+  Tape tape;
+  const Tensor logits = graph_(batch.images, Mode::train);
+  step_loss_ = loss_(logits, batch);
+  step_correct_ = count_correct(logits, batch.labels);
+  tape.backward(step_loss_);
+}
+
 void Trainer::train_step(Batch& batch) {
   optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
   for (const auto& hook : hooks_) hook->before_step(moment());
   const RunKeyScope key({options_.seed, uint64_t(state_.step)});
-  Tensor loss, correct;
-  const bool first = state_.step == 0;
-  const auto most_loss = [&] { return hopeless * std::max(1.0, state_.first_loss); };
-  {
-    Tape tape;
-    const Tensor logits = graph_(batch.images.to(device_), Mode::train);
-    loss = loss_(logits, batch);
-    if (first || device_.type == DeviceType::cpu) {
-      const double value = loss.item();
-      if (first) state_.first_loss = value;
-      if (!(value <= most_loss())) {
-        const RecorderScope off(nullptr);
-        explain_divergence(batch, value);
-      }
-    }
-    tape.backward(loss);
-    correct = count_correct(logits, batch.labels);
-  }
+  if (recordable())
+    recorded_.run(graph_, batch, [&] { compute_gradients(batch); });
+  else
+    compute_gradients(batch);
   for (const auto& hook : hooks_) hook->before_update(moment());
-  optimizer_->queue_step(loss, most_loss());
+  // What is hopeless is told by the first loss, which only has to be finite.
+  optimizer_->queue_step(step_loss_, state_.step == 0
+                                         ? std::numeric_limits<double>::max()
+                                         : hopeless * std::max(1.0, state_.first_loss));
   // The one place where a step waits for a device.
-  const Tensor results[] = {loss, correct, optimizer_->verdict()};
+  const Tensor results[] = {step_loss_, step_correct_, optimizer_->verdict()};
   double values[4];
   fetch(results, values);
+  if (state_.step == 0) state_.first_loss = values[0];
   if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
   for (const auto& hook : hooks_) hook->after_update(moment());
   const int64_t n = batch.labels.size(0);
