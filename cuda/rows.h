@@ -12,6 +12,12 @@ KernelList pointwise_rows();
 KernelList broadcast_rows();
 KernelList optimizer_rows();
 KernelList loss_rows();
+KernelList softmax_rows();
+KernelList reduce_rows();
+KernelList box_rows();
+KernelList dropout_rows();
+KernelList quantize_rows();
+KernelList int8_dense_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();
