@@ -11,7 +11,11 @@
 namespace pare::cuda {
 
 struct Fault {
-  enum Kind : int32_t { none, label_outside };
+  enum Kind : int32_t {
+    none,
+    label_outside,  // label, example, last class
+    range_wrong,    // of a quantized value: bits of its two floats
+  };
   int32_t kind = none;
   int64_t values[3] = {};
 };

@@ -4,31 +4,12 @@
 
 #include "cuda/device.h"
 #include "cuda/fault.h"
+#include "cuda/fill.h"
 #include "cuda/rows.h"
-#include "cuda/softmax.h"
+#include "cuda/warp_rows.h"
 
 namespace pare::cuda {
 namespace {
-
-constexpr int warps = threads_per_block / warp_size;
-
-// Calls f(row) for the rows of the running warp; all lanes together.
-template <class F>
-PARE_DEVICE inline void over_rows(int64_t n, F&& f) {
-  for (int64_t row = int64_t(block_x()) * warps + warp(); row < n;
-       row += int64_t(grid_width()) * warps)
-    f(row);
-}
-template <class... Params, class... Args>
-void launch_over_rows(void (*kernel)(Params...), const Items& rows, Args&&... args) {
-  launch(kernel, rows.grid(blocks_for(rows.count * warp_size)), threads_per_block, 0, stream(),
-         std::forward<Args>(args)...);
-}
-
-template <class T>
-PARE_KERNEL void zero_kernel(T* x, int64_t n) {
-  for (int64_t i = global_x(); i < n; i += grid_threads()) x[i] = T(0);
-}
 
 // One block: *y = factor * sum of x, in a fixed order.
 template <class T, class Sum>
@@ -168,7 +149,7 @@ Status soft_target_backward(const KernelArgs& args) {
                   &dt = args.grad_inputs[1];
   return for_float(s.dtype, [&]<class T>(T) {
     if (dt.data && !args.accumulate[1])
-      launch_over(zero_kernel<T>, dt.elements, dt.as<T>(), dt.elements);
+      fill(dt.as<T>(), dt.elements, T(0));
     if (ds.data)
       launch_over_rows(divergence_gradient_kernel<T>, s.dims[0], s.as<T>(), t.as<T>(),
                        args.grad_outputs[0].as<T>(), ds.as<T>(), s.dims[0], s.dims[1],

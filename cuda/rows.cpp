@@ -14,6 +14,12 @@ const std::vector<KernelRow>& all_rows() {
              loss_rows(),
              dense_rows(),
              conv_rows(),
+             softmax_rows(),
+             reduce_rows(),
+             box_rows(),
+             dropout_rows(),
+             quantize_rows(),
+             int8_dense_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

@@ -15,6 +15,12 @@ KernelList optimizer_rows();
 KernelList loss_rows();
 KernelList dense_rows();
 KernelList conv_rows();
+KernelList softmax_rows();
+KernelList reduce_rows();
+KernelList box_rows();
+KernelList dropout_rows();
+KernelList quantize_rows();
+KernelList int8_dense_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();
