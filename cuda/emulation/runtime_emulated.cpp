@@ -43,11 +43,24 @@ Status copy(void* to, const void* from, size_t bytes, Direction direction, char*
   return direction == Direction::to_host ? tell_fault(error) : Status::ok;
 }
 
+void drop_scratch() {
+  for (void* block : lent_scratch()) emulation::release(block);
+  lent_scratch().clear();
+}
+// What a recorded row lent itself stays with the recording.
+void keep_scratch(emulation::Recording& recording) {
+  recording.scratch.insert(recording.scratch.end(), lent_scratch().begin(), lent_scratch().end());
+  lent_scratch().clear();
+}
+
 Status begin_capture(char* error) {
+  drop_scratch();
   return emulation::begin_recording() ? Status::ok : say("work is being recorded already", error);
 }
 Status end_capture(void** graph, char*) {
-  *graph = emulation::end_recording();
+  emulation::Recording* recording = emulation::end_recording();
+  keep_scratch(*recording);
+  *graph = recording;
   return Status::ok;
 }
 Status replay(void* graph, char* error) {
@@ -74,15 +87,11 @@ std::mutex& row_mutex() {
   return *m;
 }
 
-// What a recorded row lent itself stays with the recording.
 void begin_row() {
-  if (emulation::Recording* recording = emulation::current_recording()) {
-    recording->scratch.insert(recording->scratch.end(), lent_scratch().begin(),
-                              lent_scratch().end());
-    lent_scratch().clear();
-  }
-  for (void* block : lent_scratch()) emulation::release(block);
-  lent_scratch().clear();
+  if (emulation::Recording* recording = emulation::current_recording())
+    keep_scratch(*recording);
+  else
+    drop_scratch();
 }
 
 void* scratch_bytes(size_t bytes) {
