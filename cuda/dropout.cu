@@ -25,7 +25,8 @@ template <class T>
 PARE_KERNEL void plain_kernel(const T* x, T* y, int64_t n, Drop<T> drop) {
   for (int64_t q = global_x(); q * 4 < n; q += grid_threads()) {
     const auto bits = philox(drop.key, uint64_t(q));
-    for (int k = 0; k < 4 && q * 4 + k < n; ++k) drop(bits[size_t(k)], x + q * 4 + k, y + q * 4 + k);
+    for (int k = 0; k < 4 && q * 4 + k < n; ++k)
+      drop(bits[size_t(k)], x + q * 4 + k, y + q * 4 + k);
   }
 }
 
@@ -48,8 +49,7 @@ Status run(const KernelArgs& args, const TensorArg& x, const TensorArg& y, bool 
       launch_over(nhwc_kernel<T>, x.elements, x.as<T>(), y.as<T>(), x.elements, x.dims[1],
                   x.dims[2] * x.dims[3], drop);
     else
-      launch_over(plain_kernel<T>, ceil_div(x.elements, 4), x.as<T>(), y.as<T>(), x.elements,
-                  drop);
+      launch_over(plain_kernel<T>, ceil_div(x.elements, 4), x.as<T>(), y.as<T>(), x.elements, drop);
   });
 }
 

@@ -15,8 +15,9 @@ std::string text_of(const Fault& fault) {
   const int64_t* v = fault.values;
   if (fault.kind == Fault::label_outside)
     return message("label {} of example {} is outside 0..{}", v[0], v[1], v[2]);
-  return message("a quantized value has the range [{}, {}]; it must be finite, and low at most high",
-                 std::bit_cast<float>(int32_t(v[0])), std::bit_cast<float>(int32_t(v[1])));
+  return message(
+      "a quantized value has the range [{}, {}]; it must be finite, and low at most high",
+      std::bit_cast<float>(int32_t(v[0])), std::bit_cast<float>(int32_t(v[1])));
 }
 
 }  // namespace

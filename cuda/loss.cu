@@ -148,8 +148,7 @@ Status soft_target_backward(const KernelArgs& args) {
   const TensorArg &s = args.inputs[0], &t = args.inputs[1], &ds = args.grad_inputs[0],
                   &dt = args.grad_inputs[1];
   return for_float(s.dtype, [&]<class T>(T) {
-    if (dt.data && !args.accumulate[1])
-      fill(dt.as<T>(), dt.elements, T(0));
+    if (dt.data && !args.accumulate[1]) fill(dt.as<T>(), dt.elements, T(0));
     if (ds.data)
       launch_over_rows(divergence_gradient_kernel<T>, s.dims[0], s.as<T>(), t.as<T>(),
                        args.grad_outputs[0].as<T>(), ds.as<T>(), s.dims[0], s.dims[1],

@@ -136,8 +136,7 @@ Axes towards_outputs(const TensorArg& x, const TensorArg& y, const Ints& axes) {
 }
 
 template <class T>
-PARE_KERNEL void spread_kernel(const T* dy, T* dx, int64_t n, T share, Axes axes,
-                               bool accumulate) {
+PARE_KERNEL void spread_kernel(const T* dy, T* dx, int64_t n, T share, Axes axes, bool accumulate) {
   for (int64_t i = global_x(); i < n; i += grid_threads()) {
     const T g = dy[place_of(axes, i).at[1]] * share;
     dx[i] = accumulate ? dx[i] + g : g;

@@ -203,3 +203,23 @@ TEST_CASE("a label that is none is told, and no weight changes") {
       CHECK(all_state(params) != before);
     }
 }
+
+TEST_CASE("dropout draws the stream of the CPU, in either format") {
+  for (const Device device : cuda_devices())
+    for (const Shape& shape : {Shape{3, 5, 7, 9}, Shape{1}, Shape{2, 4097}})
+      for (const Format format : {Format::plain, Format::nhwc}) {
+        if (format == Format::nhwc && shape.rank() != 4) continue;
+        const Tensor x = noise(shape, 9).to(DType::f32).in_format(format);
+        const auto run = [&](Device where) {
+          const RunKeyScope key({7, 3});
+          Tape tape;
+          const Tensor in = tape.watch(x.to(where)), y = dropout(in, 0.3, Mode::train);
+          tape.backward(y, x.to(where));
+          auto all = y.to_vector<float>();
+          const auto grad = tape.grad(in).to_vector<float>();
+          all.insert(all.end(), grad.begin(), grad.end());
+          return all;
+        };
+        CHECK(run(device) == run({}));
+      }
+}
