@@ -11,6 +11,8 @@ const std::vector<KernelRow>& all_rows() {
              broadcast_rows(),
              dense_rows(),
              conv_rows(),
+             pooling_rows(),
+             batch_norm_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

@@ -12,6 +12,8 @@ KernelList pointwise_rows();
 KernelList broadcast_rows();
 KernelList dense_rows();
 KernelList conv_rows();
+KernelList pooling_rows();
+KernelList batch_norm_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();
