@@ -3,9 +3,9 @@
 // thread y of a block takes rows y, y + height, ...; the block joins its threads in order; where
 // the rows are cut into parts, a second launch joins the parts in the same way.
 //
-// A Reader names its State and does read.add(state, row, column); State::join(other) takes what
-// another thread found, State::close() ends a thread's own. done(part, column, state) is called
-// once a part and column.
+// A Reader names its State and does read.add(state, row, column), and read.close(state) behind a
+// thread's last row where it has to; State::join(other) takes what another thread found.
+// done(part, column, state) is called once a part and column.
 #pragma once
 
 #include "cuda/host.h"
@@ -15,7 +15,6 @@ namespace pare::cuda {
 template <class T, int n>
 struct Sums {
   T v[n] = {};
-  PARE_DEVICE void close() {}
   PARE_DEVICE void join(const Sums& other) {
     for (int i = 0; i < n; ++i) v[i] = v[i] + other.v[i];
   }
@@ -31,7 +30,7 @@ PARE_KERNEL void columns_kernel(Reader read, Done done, int64_t rows, int64_t co
   State state{};
   if (c < columns) {
     for (int64_t r = begin + thread_y(); r < end; r += block_height()) read.add(state, r, c);
-    state.close();
+    if constexpr (requires { read.close(state); }) read.close(state);
   }
   states[thread_number()] = state;
   barrier();
@@ -66,6 +65,7 @@ inline int block_columns(int64_t columns) { return columns > 16 ? 32 : columns >
 template <class Reader, class Done>
 void over_columns(const Reader& read, const Done& done, int64_t rows, int64_t columns) {
   using State = typename Reader::State;
+  if (columns == 0) return;
   constexpr int64_t enough_blocks = 264, least_rows = 16;  // two blocks for each of 132 processors
   const int width = block_columns(columns), height = threads_per_block / width;
   const int64_t blocks = ceil_div(columns, width);

@@ -1,7 +1,7 @@
 #include "cuda/depthwise.h"
 
 #include "cuda/columns.h"
-#include "cuda/divisor.h"
+#include "cuda/pixels.h"
 
 namespace pare::cuda {
 namespace {
@@ -9,6 +9,7 @@ namespace {
 // The sizes kernels use, 32 bits wide.
 struct Sizes {
   int c, h, w, kh, kw, oh, ow, stride, pad, dilation;
+  PixelGrid input, output;
   explicit Sizes(const ConvShape& s)
       : c(int(s.c)),
         h(int(s.h)),
@@ -19,27 +20,16 @@ struct Sizes {
         ow(int(s.ow)),
         stride(int(s.stride_h)),
         pad(int(s.pad_h)),
-        dilation(int(s.dilation_h)) {}
-};
-
-// Pixel (image, i, j) and channel of element number e of an nhwc array with `height` rows.
-struct Pixel {
-  int64_t image;
-  int i, j, c;
-  PARE_DEVICE Pixel(int64_t e, int height, int width, int channels) {
-    const int64_t pixel = e / channels, line = pixel / width;
-    c = int(e - pixel * channels);
-    j = int(pixel - line * width);
-    image = line / height;
-    i = int(line - image * height);
-  }
+        dilation(int(s.dilation_h)),
+        input(h, w, c),
+        output(oh, ow, c) {}
 };
 
 template <class T>
 PARE_KERNEL void forward_kernel(Sizes s, const T* x, const T* w, const T* bias, bool relu, T* y,
                                 int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
-    const Pixel p(e, s.oh, s.ow, s.c);
+    const Pixel p = s.output.of_element(e);
     T sum = T(0);
     for (int a = 0; a < s.kh; ++a)
       for (int b = 0; b < s.kw; ++b) {
@@ -59,7 +49,7 @@ template <class T>
 PARE_KERNEL void data_gradient_kernel(Sizes s, const T* dy, const T* w, T* dx, bool accumulate,
                                       int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
-    const Pixel p(e, s.h, s.w, s.c);
+    const Pixel p = s.input.of_element(e);
     T sum = T(0);
     for (int a = 0; a < s.kh; ++a)
       for (int b = 0; b < s.kw; ++b) {
@@ -81,7 +71,7 @@ struct ReadProducts {
   const T *x, *dy;
   PARE_DEVICE void add(State& state, int64_t pixel, int64_t column) const {
     const int tap = int(column) / s.c, c = int(column) - tap * s.c;
-    const Pixel p(pixel, s.oh, s.ow, 1);
+    const Pixel p = s.output.of_pixel(pixel);
     const int i = p.i * s.stride - s.pad + tap / s.kw * s.dilation;
     const int j = p.j * s.stride - s.pad + tap % s.kw * s.dilation;
     if (i < 0 || i >= s.h || j < 0 || j >= s.w) return;

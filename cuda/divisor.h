@@ -18,16 +18,18 @@ struct Divisor {
   int shift = 0;
 
   Divisor() = default;
-  explicit Divisor(int64_t d) : value(int(d)) {
+  explicit Divisor(int64_t d) : value(int(d < 1 ? 1 : d)) {
     int log = 0;  // rounded up
-    while ((int64_t(1) << log) < d) ++log;
-    multiplier = uint32_t((uint64_t(1) << (31 + log)) / uint64_t(d) + 1);
+    while ((int64_t(1) << log) < value) ++log;
+    multiplier = uint32_t((uint64_t(1) << (31 + log)) / uint64_t(value) + 1);
     shift = log - 1;
   }
   PARE_HD int quotient(int n) const {
     if (value == 1) return n;
     return int(uint32_t(uint64_t(uint32_t(n)) * multiplier >> 32) >> shift);
   }
+  // Any number.
+  PARE_HD int64_t divide(int64_t n) const { return n < none ? quotient(int(n)) : n / value; }
 };
 
 }  // namespace pare::cuda

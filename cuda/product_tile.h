@@ -93,21 +93,27 @@ struct Writer {
   }
 };
 
-// One operand's next tile on its way: memory, registers, shared memory.
-template <class Source, int rows, int depth, int threads>
+// One operand's next tile on its way: memory, registers, shared memory. Neighbouring threads take
+// what is neighbouring in memory, a whole line of the tile; or only 32 bytes of it (sectors), which
+// is what memory moves at least, where whole lines would store into few banks.
+template <class Source, int rows, int depth, int threads, bool sectors>
 struct Stage {
   using T = typename Source::Element;
   static constexpr int width = Source::width, vectors = rows * depth / width;
   static constexpr int count = (vectors + threads - 1) / threads;
-  // Vectors along the direction that is contiguous in memory come to neighbouring threads.
   static constexpr int line = (Source::across ? rows : depth) / width;
+  static constexpr int piece = sectors && Source::across ? 8 / width : line;
   const Source& source;
   typename Source::Place places[count];
   Vector<T, width> held[count];
 
   PARE_DEVICE static int vector(int i) { return thread_x() + i * threads; }
-  PARE_DEVICE static int row_of(int v) { return Source::across ? v % line * width : v / line; }
-  PARE_DEVICE static int depth_of(int v) { return Source::across ? v / line : v % line * width; }
+  PARE_DEVICE static int row_of(int v) {
+    return Source::across ? (v / (piece * depth) * piece + v % piece) * width : v / line;
+  }
+  PARE_DEVICE static int depth_of(int v) {
+    return Source::across ? v / piece % depth : v % line * width;
+  }
 
   PARE_DEVICE Stage(const Source& s, int first_row, int group) : source(s) {
     PARE_UNROLL
@@ -167,8 +173,8 @@ PARE_KERNEL void product_kernel(A a, B b, Result<T> result, Split<T> split) {
   PARE_SHARED(T, tiles_a, 2 * size_a);
   PARE_SHARED(T, tiles_b, 2 * size_b);
   const Block block = Block::of(Tile{}, result, split);
-  Stage<A, Tile::rows, Tile::depth, Tile::threads> stage_a(a, block.row, block.group);
-  Stage<B, Tile::columns, Tile::depth, Tile::threads> stage_b(b, block.column, block.group);
+  Stage<A, Tile::rows, Tile::depth, Tile::threads, false> stage_a(a, block.row, block.group);
+  Stage<B, Tile::columns, Tile::depth, Tile::threads, false> stage_b(b, block.column, block.group);
   const int x = thread_x() % Tile::across, y = thread_x() / Tile::across;
   T sum[Tile::per_m][Tile::per_n] = {};
 
@@ -258,8 +264,8 @@ PARE_KERNEL void tensor_product_kernel(A a, B b, Result<float> result, Split<flo
   const Shared<uint32_t> tiles = dynamic_shared<uint32_t>();
   const Shared<Stored> elements = dynamic_shared<Stored>();
   const Block block = Block::of(Tile{}, result, split);
-  Stage<A, Tile::rows, Tile::depth, Tile::threads> stage_a(a, block.row, block.group);
-  Stage<B, Tile::columns, Tile::depth, Tile::threads> stage_b(b, block.column, block.group);
+  Stage<A, Tile::rows, Tile::depth, Tile::threads, true> stage_a(a, block.row, block.group);
+  Stage<B, Tile::columns, Tile::depth, Tile::threads, true> stage_b(b, block.column, block.group);
   const int g = lane() / 4, t = lane() % 4;
   const int first_row = warp() / Tile::warps_n * tiles_m * 16;
   const int first_column = warp() % Tile::warps_n * tiles_n * 8;

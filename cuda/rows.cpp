@@ -20,6 +20,8 @@ const std::vector<KernelRow>& all_rows() {
              dropout_rows(),
              quantize_rows(),
              int8_dense_rows(),
+             pooling_rows(),
+             batch_norm_rows(),
          })
       all.insert(all.end(), list.rows, list.rows + list.count);
     return all;

@@ -21,6 +21,8 @@ KernelList box_rows();
 KernelList dropout_rows();
 KernelList quantize_rows();
 KernelList int8_dense_rows();
+KernelList pooling_rows();
+KernelList batch_norm_rows();
 
 // All of them, in one array.
 const std::vector<KernelRow>& all_rows();

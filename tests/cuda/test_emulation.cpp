@@ -6,25 +6,13 @@
 
 #include "cuda/device.h"
 #include "cuda/mma.h"
+#include "tests/cuda/device_array.h"
 
 using namespace pare;
 using namespace pare::cuda;
+using pare::testing::DeviceArray;
 
 namespace {
-
-// Device memory of n elements for the duration of a test.
-template <class T>
-struct Device1d {
-  T* p;
-  int64_t n;
-  explicit Device1d(std::vector<T> values)
-      : p(static_cast<T*>(emulation::allocate(values.size() * sizeof(T)))),
-        n(int64_t(values.size())) {
-    std::copy(values.begin(), values.end(), p);
-  }
-  ~Device1d() { emulation::release(p); }
-  std::vector<T> values() const { return {p, p + n}; }
-};
 
 std::vector<float> counting(int n) {
   std::vector<float> v(static_cast<size_t>(n));
@@ -62,7 +50,7 @@ PARE_KERNEL void sum_kernel(float* x, Bug bug) {
 }
 
 void reverse(Bug bug) {
-  Device1d<float> x(counting(64));
+  DeviceArray<float> x(counting(64));
   launch(reverse_kernel, 1, 64, 0, Stream{}, x.p, 64, bug);
   const std::vector<float> got = x.values();
   for (int i = 0; i < 64; ++i) CHECK(got[size_t(i)] == float(64 - i));
@@ -88,7 +76,7 @@ TEST_CASE("threads meet at barriers, and mistakes there are named") {
 }
 
 TEST_CASE("a missing lane is named") {
-  Device1d<float> x(counting(64));
+  DeviceArray<float> x(counting(64));
   launch(sum_kernel, 2, 32, 0, Stream{}, x.p, Bug::none);
   CHECK(x.values()[0] == 32 * 33 / 2);
   CHECK(x.values()[63] == 32 * 33 / 2 + 32 * 32);
@@ -121,7 +109,7 @@ PARE_KERNEL void copy_kernel(const float* x, float* y, bool wait, bool meet) {
   for (int k = 0; k < 4; ++k) y[i + k] = s[i + k];
 }
 void copy(bool wait, bool meet) {
-  Device1d<float> x(counting(128)), y(counting(128));
+  DeviceArray<float> x(counting(128)), y(counting(128));
   launch(copy_kernel, 1, 32, 512, Stream{}, x.p, y.p, wait, meet);
   CHECK(x.values() == y.values());
 }
@@ -173,7 +161,7 @@ TEST_CASE("tensor-core tiles are the products of their matrices") {
     std::vector<float> va(size_t(16 * k)), vb(size_t(k * 8));
     for (size_t i = 0; i < va.size(); ++i) va[i] = float(int(i * 7 % 15) - 7);
     for (size_t i = 0; i < vb.size(); ++i) vb[i] = float(int(i * 5 % 11) - 5) / 4;
-    Device1d<float> a(va), b(vb), d(std::vector<float>(128));
+    DeviceArray<float> a(va), b(vb), d(std::vector<float>(128));
     launch(k == 8 ? tile_kernel : half_tile_kernel, 1, 32, 0, Stream{}, a.p, b.p, d.p);
     for (int row = 0; row < 16; ++row)
       for (int column = 0; column < 8; ++column) {
@@ -205,7 +193,7 @@ TEST_CASE("small floats round to nearest, ties to even") {
 }
 
 TEST_CASE("integers are added up by atomics") {
-  Device1d<int> n({0});
+  DeviceArray<int> n({0});
   launch(count_kernel, Dim(3, 2, 2), Dim(8, 4, 2), 0, Stream{}, n.p);
   CHECK(n.values()[0] == 12 * 64);
 }

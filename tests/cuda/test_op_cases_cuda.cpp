@@ -35,7 +35,7 @@ bool runs(F&& f) {
     return true;
   } catch (const Error& e) {
     if (std::string_view(e.what()).find("is not on device") != std::string_view::npos) return false;
-    FAIL_CHECK(e.what());
+    FAIL_CHECK(std::string(e.what()));
     return true;
   }
 }
