@@ -5,29 +5,21 @@
 
 #include "autograd/tape.h"
 #include "core/sparse_pattern.h"
+#include "core/tensor_arg.h"
 
 namespace pare {
 namespace {
 
-// p[i] = mask[i] ? p[i] : 0, on the host. Multiplying would keep NaN and -0.
-template <class T>
-void zero_where_masked(T* p, const uint8_t* mask, int64_t n) {
-  for (int64_t i = 0; i < n; ++i)
-    if (!mask[i]) p[i] = T(0);
-}
-
+// t = 0 where the mask is 0. Multiplying would keep NaN and -0.
 void mask_tensor(const Tensor& t, const Tensor& mask) {
   if (!t.defined()) return;
-  if (t.device().type != DeviceType::cpu) {
-    const Tensor host = t.to(Device{});
-    mask_tensor(host, mask.to(Device{}));
-    t.copy_from(host);
-    return;
-  }
-  if (t.dtype() == DType::f32)
-    zero_where_masked(t.data<float>(), mask.data<uint8_t>(), t.elements());
-  else
-    zero_where_masked(t.data<double>(), mask.data<uint8_t>(), t.elements());
+  static const Kernel kernel("zero_masked");
+  const TensorArg in = tensor_arg(mask.in_format(t.format())), out = tensor_arg(t);
+  KernelArgs args;
+  args.inputs = &in;
+  args.outputs = &out;
+  args.input_count = args.output_count = 1;
+  kernel(t.device(), args);
 }
 
 }  // namespace
@@ -64,10 +56,6 @@ void Param::set_mask(const Tensor& mask, MaskKind kind) {
   state_->mask_kind = kind;
   state_->kept_grad = nullptr;
   apply_mask();
-}
-
-void Param::mask_gradient() const {
-  if (state_->mask_kind == MaskKind::frozen) mask_tensor(state_->grad, state_->mask);
 }
 
 void Param::apply_mask() {

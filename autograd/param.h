@@ -68,8 +68,7 @@ class Param {
 
   // Zeroes what the mask drops, in value, gradient and slots (frozen). u8, shape of value.
   void set_mask(const Tensor& mask, MaskKind kind = MaskKind::frozen);
-  void apply_mask();           // value, gradient and slots again, after someone wrote them
-  void mask_gradient() const;  // zeroes the gradient where a frozen mask drops the value
+  void apply_mask();  // value, gradient and slots again, after someone wrote them
   // Where a frozen mask of a matrix keeps weights (core/sparse_pattern.h), for sparse training
   // steps; undefined where there are too few zeros for them to pay: below 80 %, or a small matrix.
   Tensor pattern() const;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+// Functions that run on the host and in CUDA kernels.
 #if defined(__CUDACC__)
 #define PARE_HD __host__ __device__
 #else

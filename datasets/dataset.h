@@ -21,6 +21,8 @@ struct Examples {
 
   int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
   Shape shape() const;  // of one image: C,H,W
+  // Both tensors on `device`; loaders then make their batches there.
+  Examples to(Device device) const;
   // Copies of the examples at `indices`, each in [0, size()), in that order.
   Examples slice(std::span<const int64_t> indices) const;
 };

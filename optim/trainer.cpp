@@ -8,6 +8,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "core/fetch.h"
 #include "core/file_io.h"
 #include "core/json.h"
 #include "optim/average.h"
@@ -114,8 +115,11 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
         options.holdout);
   check(options.warmup >= 0 && options.warmup <= 1e6,
         "warmup {}, expected at least 0 and at most a million epochs", options.warmup);
+  precision_ = options.precision.empty() ? current_precision() : precision_named(options.precision);
   if (saves()) check_writable(options.out);
   split_ = hold_out(data.train, options.holdout);
+  split_.train = split_.train.to(device_);
+  split_.held_out = split_.held_out.to(device_);
   loader_ =
       std::make_unique<Loader>(split_.train, data.preprocessing,
                                LoaderOptions{.batch = options.batch,
@@ -127,7 +131,7 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   schedule_ = {options.schedule, options.epochs * batches,
                std::min(int64_t(options.warmup * double(batches)), options.epochs * batches - 1)};
   loss_ = [](const Tensor& logits, const Batch& batch) {
-    return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
+    return softmax_cross_entropy(logits, batch.labels);
   };
 }
 
@@ -144,6 +148,7 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
     check(alike(*checkpoint.best, graph_), ErrorCode::bad_input,
           "the checkpoint's best graph has other parameters than the one that trains");
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
+  if (best_) to_device(*best_, device_);
   file_ = checkpoint.file;
   if (options_.average != 0) add(std::make_shared<WeightAverage>(options_.average));
 }
@@ -167,7 +172,7 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
   Blame blame;
   {
     const RecorderScope scope(&blame);
-    graph_.clone().forward(batch.images.to(device_), Mode::train);
+    graph_.clone().forward(batch.images, Mode::train);
   }
   fail(
       ErrorCode::diverged,
@@ -177,29 +182,44 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
       state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
 }
 
+bool Trainer::recordable() const {
+  return options_.record && std::all_of(hooks_.begin(), hooks_.end(),
+                                        [](const auto& hook) { return hook->recordable(); });
+}
+
+void Trainer::compute_gradients(const Batch& batch) {
+  const PrecisionScope precision(precision_);
+  Tape tape;
+  const Tensor logits = graph_(batch.images, Mode::train);
+  step_loss_ = loss_(logits, batch);
+  step_correct_ = count_correct(logits, batch.labels);
+  tape.backward(step_loss_);
+}
+
 void Trainer::train_step(Batch& batch) {
   optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
   for (const auto& hook : hooks_) hook->before_step(moment());
   const RunKeyScope key({options_.seed, uint64_t(state_.step)});
-  {
-    Tape tape;
-    const Tensor logits = graph_(batch.images.to(device_), Mode::train);
-    const Tensor loss = loss_(logits, batch);
-    const double value = loss.item();
-    if (state_.step == 0) state_.first_loss = value;
-    if (!(value <= hopeless * std::max(1.0, state_.first_loss))) {
-      const RecorderScope off(nullptr);
-      explain_divergence(batch, value);
-    }
-    tape.backward(loss);
-    const int64_t n = batch.labels.size(0);
-    state_.loss_sum += value * double(n);
-    state_.correct += count_correct(logits, batch.labels);
-    state_.seen += n;
-  }
+  if (recordable())
+    recorded_.run(graph_, batch, [&] { compute_gradients(batch); });
+  else
+    compute_gradients(batch);
   for (const auto& hook : hooks_) hook->before_update(moment());
-  optimizer_->step();
+  // What is hopeless is told by the first loss, which only has to be finite.
+  optimizer_->queue_step(step_loss_, state_.step == 0
+                                         ? std::numeric_limits<double>::max()
+                                         : hopeless * std::max(1.0, state_.first_loss));
+  // The one place where a step waits for a device.
+  const Tensor results[] = {step_loss_, step_correct_, optimizer_->verdict()};
+  double values[4];
+  fetch(results, values);
+  if (state_.step == 0) state_.first_loss = values[0];
+  if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
   for (const auto& hook : hooks_) hook->after_update(moment());
+  const int64_t n = batch.labels.size(0);
+  state_.loss_sum += values[0] * double(n);
+  state_.correct += int64_t(values[1]);
+  state_.seen += n;
   ++state_.step;
   ++state_.batch;
 }

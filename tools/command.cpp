@@ -5,9 +5,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
+#include "core/device.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
 #include "optim/trainer.h"
@@ -17,12 +19,42 @@ namespace pare::tool {
 void CommonOptions::apply() const {
   check(threads >= 0 && threads <= 1024, "--threads {}, expected 0 (all) to 1024", threads);
   set_threads(threads);
-  static constexpr std::string_view known[] = {"auto", "cpu", "cuda", "cuda-emulated"};
-  check(std::find(std::begin(known), std::end(known), device) != std::end(known),
-        "--device '{}' is unknown{}", device, suggest(device, known, std::size(known)));
-  check(device == "auto" || device == "cpu", ErrorCode::device,
-        "--device {}: this build has no such device; use --device cpu", device);
+  if (device != "auto") {
+    const Device named = select_device(device);
+    check(on_devices || named == Device{}, ErrorCode::device,
+          "--device {}: this command computes on the CPU alone; leave the option out", device);
+  }
   for (const std::string& path : plugins) load_plugin(path);
+}
+
+namespace {
+
+// Names of the graph's ops that `device` has no kernel for.
+std::set<std::string> missing_ops(const Graph& graph, Device device) {
+  std::set<std::string> missing;
+  for (const GraphNode& n : graph.nodes)
+    if (!n.op->forward && !n.op->forward_kernel->on(device)) missing.insert(n.op->name);
+  return missing;
+}
+
+}  // namespace
+
+Device CommonOptions::device_for(const Graph& graph, const std::string& cpu_only) const {
+  std::string reason;
+  Device chosen = select_device(device, &reason);
+  std::string obstacle = chosen == Device{} ? "" : cpu_only;
+  if (chosen != Device{} && obstacle.empty())
+    if (const auto missing = missing_ops(graph, chosen); !missing.empty())
+      obstacle = fmt::format("there are no kernels on {} for {}", to_string(chosen),
+                             fmt::join(missing, ", "));
+  if (!obstacle.empty()) {
+    check(device == "auto", ErrorCode::device, "--device {}: {}; use --device cpu", device,
+          obstacle);
+    chosen = Device{};
+    reason = fmt::format("cpu ({})", obstacle);
+  }
+  if (device == "auto") note(*this, "device {}", reason);
+  return chosen;
 }
 
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
@@ -36,7 +68,11 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
   if (flags & with_batch)
     command.add_option("--batch", o.batch, "examples at a time")->check(CLI::Range(1, 1 << 20));
-  command.add_option("--device", o.device, "auto, cpu, cuda or cuda-emulated");
+  o.on_devices = flags & with_device;
+  command.add_option("--device", o.device,
+                     o.on_devices ? "auto (cuda where there is one, else cpu), cpu, cuda or "
+                                    "cuda-emulated (CUDA kernels on the CPU, for tests)"
+                                  : "cpu: this command computes there alone");
   command.add_option("--plugin", o.plugins, "shared library that registers further ops");
   command.add_option("--threads", o.threads, "threads that compute; 0: all cores");
   command.add_flag("--json", o.json, "print one JSON object on standard output");

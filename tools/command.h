@@ -25,11 +25,25 @@ struct CommonOptions {
   uint64_t seed = 1;
   int64_t batch = 0;  // 0: the command's own
   bool json = false, quiet = false;
+  bool on_devices = false;  // the command computes where --device says, not on the CPU alone
 
-  void apply() const;  // threads, device and plug-ins
+  // Threads and plug-ins. Throws Error{device} for a device that is absent, and for any but the CPU
+  // where the command computes on the CPU alone.
+  void apply() const;
+
+  // The device to compute `graph` on. For `auto` it says in one line what it chose and why; a
+  // device asked for by name that lacks kernels of the graph throws Error{device}. `cpu_only`,
+  // where it is not empty, is a reason why only the CPU will do.
+  Device device_for(const Graph& graph, const std::string& cpu_only = {}) const;
 };
 
-enum CommonFlags : unsigned { with_data = 1, with_out = 2, with_seed = 4, with_batch = 8 };
+enum CommonFlags : unsigned {
+  with_data = 1,
+  with_out = 2,
+  with_seed = 4,
+  with_batch = 8,
+  with_device = 16
+};
 void add_common(CLI::App& command, CommonOptions& options, unsigned flags);
 
 // A line for people on standard error, unless --quiet.

@@ -41,6 +41,14 @@ void run_prune(PruneRun& run) {
     begin(run);
   else
     go_on(run);
+  const std::string& when = run.flags.when;
+  run.device = run.common.device_for(
+      run.graph.nodes.empty() ? run.original : run.graph,
+      when == "one-shot" || when == "iterative"
+          ? ""
+          : fmt::format("--when {} looks at weights and gradients while it trains, on the CPU",
+                        when));
+  check_precision(run.training, run.device);
   run.criterion = make_criterion(run.flags.method, run.common.seed);
   if (run.criterion->needs_data()) run.sample = pruning_sample(run.data);
   prune_and_train(run);
@@ -91,7 +99,7 @@ void add_prune(CLI::App& app) {
   command->add_option("--control", f.control,
                       "scratch: train fresh weights under the same masks as long, and compare");
   const size_t last = command->get_options().size();
-  add_common(*command, run->common, with_data | with_out | with_seed | with_batch);
+  add_common(*command, run->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t training = command->get_options().size();
   add_training(*command, run->training);
   auto structured = std::make_shared<StructuredFlags>();

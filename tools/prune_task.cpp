@@ -35,6 +35,7 @@ void each_field(Run& r, F&& f) {
   f("clip", t.clip);
   f("holdout", t.holdout);
   f("average", t.average);
+  f("precision", t.precision);
   f("teacher", t.teacher);
   f("alpha", t.alpha);
   f("temperature", t.temperature);

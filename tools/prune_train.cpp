@@ -54,12 +54,15 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
     run.epochs += options.epochs;
     options.task = task_of(run);
   }
+  Graph& trained = run.checkpoint ? run.checkpoint->graph : run.graph;
+  to_device(trained, run.device);
   const auto trainer = run.checkpoint ? std::make_unique<Trainer>(*run.checkpoint, run.data)
                                       : std::make_unique<Trainer>(run.graph, run.data, options);
-  set_task_loss(*trainer, options.task, run.checkpoint ? run.checkpoint->graph : run.graph);
+  set_task_loss(*trainer, options.task, trained);
   if (auto hook = hook_of(run, trainer->steps())) trainer->add(std::move(hook));
   if (ticket) trainer->add(ticket);
   run_training(*trainer);
+  to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
 }
@@ -77,6 +80,7 @@ void train_control(PruneRun& run) {
   }
   o.out = run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
   note(run.common, "the control: fresh weights under the same masks, {} epochs", o.epochs);
+  to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);
   set_task_loss(trainer, o.task, fresh);
   run_training(trainer);

@@ -25,6 +25,7 @@ struct QuantizeCommand {
           suggest(observer, observers, 1));
     check(bits == 8 && activation_bits == 8,
           "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
+    check_precision(flags, Device{});
     check(images >= 1, "--images {}, expected at least 1", images);
     Graph graph = open_model(file);
     Graph original = graph.clone();

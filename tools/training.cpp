@@ -4,6 +4,7 @@
 #include "autograd/ops.h"
 #include "compress/distill/distill.h"
 #include "compress/prune/structured/norm_penalty.h"
+#include "core/backend.h"
 #include "core/json.h"
 #include "optim/interrupt.h"
 #include "tools/summary.h"
@@ -24,6 +25,10 @@ void add_training(CLI::App& c, TrainingFlags& f) {
       "decay of an average of the weights that is kept in their place, 0.999 say; 0: none");
   c.add_option("--augment", f.augment, "list of crop, shift, flip; or none");
   c.add_option("--holdout", f.holdout, "share of the training data kept for decisions");
+  c.add_option("--precision", f.precision,
+               "products of a training on a GPU: fp32, tf32 or bf16; weights and sums stay fp32");
+  c.add_flag("--eager", f.eager,
+             "on a GPU, queue the kernels of every step one by one instead of replaying them");
   auto* teacher = c.add_option("--teacher", f.teacher,
                                "model file whose soft targets the training follows too");
   c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1")
@@ -51,12 +56,25 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& gra
   set(f.average, o.average);
   set(f.augment, o.augment);
   set(f.holdout, o.holdout);
+  set(f.precision, o.precision);
+  o.record = !f.eager;
   if (f.schedule) o.schedule = parse_schedule(*f.schedule);
   if (common.batch) o.batch = common.batch;
   o.seed = common.seed;
   o.quiet = common.quiet;
   o.task = task_of(f);
   graph.set_metadata("holdout", Json(o.holdout).dump());
+}
+
+void check_precision(const TrainingFlags& f, Device device) {
+  if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
+  const int capability = backend_of(device).properties.capability;
+  check(
+      capability >= 80,
+      "--precision {} needs a GPU of compute capability 8.0 or above, {} {}; leave it out, or name "
+      "another --device",
+      *f.precision, device,
+      capability ? message("has {}.{}", capability / 10, capability % 10) : "computes in fp32");
 }
 
 std::string task_of(const TrainingFlags& f) {
@@ -87,6 +105,7 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
     check(j["teacher"].is_string(), ErrorCode::bad_input, "the checkpoint's task is damaged");
     auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
     check_teacher(*teacher, graph);
+    to_device(*teacher, trainer.device());
     loss = distillation_loss(
         [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
         {.alpha = number("alpha"), .temperature = number("temperature")});

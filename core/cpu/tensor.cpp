@@ -1,7 +1,12 @@
-// Copies between storage formats: plain (NCHW) and nhwc, any element type.
+// Kernel rows that tensors themselves need: filling, element types, masks, and copies between
+// storage formats (plain, which is NCHW, and nhwc).
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/cpu/typed.h"
+#include "core/element.h"
 
 namespace pare::cpu {
 namespace {
@@ -20,7 +25,7 @@ void transpose(const T* in, T* out, int64_t batch, int64_t rows, int64_t columns
       }
 }
 
-Status convert(const KernelArgs& args) {
+Status convert_format(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   const size_t width = size_of(x.dtype);
   const bool to_nhwc = x.format == Format::plain && y.format == Format::nhwc;
@@ -48,10 +53,43 @@ Status convert(const KernelArgs& args) {
   return Status::ok;
 }
 
-constexpr KernelRow rows[] = {{"convert_format", 1, convert}};
+Status convert_type(const KernelArgs& args) {
+  const TensorArg &x = args.inputs[0], &y = args.outputs[0];
+  with_type(x.dtype, [&](auto from) {
+    with_type(y.dtype, [&](auto to) {
+      using To = decltype(to);
+      std::transform(x.as<decltype(from)>(), x.as<decltype(from)>() + x.elements, y.as<To>(),
+                     [](auto v) { return convert_value<To>(v); });
+    });
+  });
+  return Status::ok;
+}
+
+Status fill(const KernelArgs& args) {
+  const TensorArg& y = args.outputs[0];
+  with_type(y.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    std::fill_n(y.as<T>(), y.elements, convert_value<T>(args.attrs->real("value")));
+  });
+  return Status::ok;
+}
+
+// y = 0 where the mask (inputs[0], u8) is 0.
+Status zero_masked(const KernelArgs& args) {
+  const TensorArg &mask = args.inputs[0], &y = args.outputs[0];
+  return for_float(y.dtype, [&]<class T>(T) {
+    for (int64_t i = 0; i < y.elements; ++i)
+      if (!mask.as<uint8_t>()[i]) y.as<T>()[i] = T(0);
+  });
+}
+
+constexpr KernelRow rows[] = {{"convert_format", 1, convert_format},
+                              {"convert_type", 1, convert_type},
+                              {"fill", 1, fill},
+                              {"zero_masked", 1, zero_masked}};
 
 }  // namespace
 
-KernelList format_kernels() { return {rows, 1}; }
+KernelList tensor_kernels() { return {rows, int(std::size(rows))}; }
 
 }  // namespace pare::cpu
