@@ -85,7 +85,9 @@ void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const size_t id = size_t(node.inputs[i]);
       if (!table[id].defined()) {
-        const GraphValue& v = values[id];
+        GraphValue& v = values[id];
+        if (v.kind == ValueKind::constant && v.constant.device() != x.device())
+          v.constant = v.constant.to(x.device());
         table[id] = v.kind == ValueKind::param ? v.param() : v.constant;
       }
       in[i] = table[id];

@@ -124,13 +124,12 @@ Json write_param(ContainerWriter& writer, const Param& param, const std::string&
                  bool slots) {
   const ParamState& s = param.state();
   Json out = {{"decay", s.decay}};
-  const Tensor value = s.value.to(Device{}).plain();
+  const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
   if (s.mask_kind != MaskKind::none) {
     out["mask"] = to_word(masks, s.mask_kind);
-    writer.add(tensor_name + ":mask", pack_bits(s.mask));
+    writer.add(tensor_name + ":mask", pack_bits(mask));
   }
   if (s.mask_kind == MaskKind::frozen) {  // zeros are known: only the rest is stored
-    const Tensor mask = s.mask.to(Device{}).plain();
     writer.add(tensor_name + ":kept", value.dtype() == DType::f64
                                           ? kept_elements<double>(value, mask)
                                           : kept_elements<float>(value, mask));
@@ -417,7 +416,7 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
                   {"values", values},         {"nodes", nodes},       {"buffers", buffers},
                   {"metadata", metadata}};
   try {
-    writer.set_metadata(options.prefix + graph_key, j.dump());
+    writer.set_metadata(options.prefix + graph_key, to_text(j));
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorCode::usage, "save: a name or text of the model is not UTF-8: {}", e.what());
   }

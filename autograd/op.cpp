@@ -7,6 +7,7 @@
 #include "autograd/ops/builtin.h"
 #include "autograd/param.h"
 #include "autograd/plugin.h"
+#include "core/device_graph.h"
 #include "core/random.h"
 #include "core/tensor_arg.h"
 
@@ -149,6 +150,8 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
     name = made_up;
   }
   if (op.keyed) {
+    check(!DeviceGraph::recording(), ErrorCode::device,
+          "{} draws new numbers at every run, which recorded work cannot", op.name);
     const RunKey key = run_key();
     call.key = mix_keys(mix_keys(key.seed, key.step), hash_name(name));
   }

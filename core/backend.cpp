@@ -10,6 +10,7 @@
 
 #include "core/cpu/backend_cpu.h"
 #include "core/device.h"
+#include "core/storage.h"
 
 namespace pare {
 namespace {
@@ -140,7 +141,7 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   Registry& r = registry();
   const KernelFn fn = r.fn[int(device.type)][index_].load(std::memory_order_relaxed);
   if (!fn)
-    fail(ErrorCode::device, "kernel '{}' is not on device '{}'; run this network on the CPU",
+    fail(ErrorCode::device, "kernel '{}' is not on device '{}'; use --device cpu",
          r.names[size_t(index_)], device);
   KernelArgs with_error = args;
   char text[error_length] = "";
@@ -148,8 +149,16 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   with_error.precision = current_precision();
   const Status status = fn(with_error);
   if (status == Status::ok) return;
-  fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device, "kernel '{}' on {}: {}",
-       r.names[size_t(index_)], device, text[0] ? text : "unsupported element type or format");
+  if (status == Status::out_of_memory) {
+    const PoolStatistics pool = pool_statistics(device);
+    release_cached(device);
+    fail(ErrorCode::io,
+         "kernel '{}' on {}: {}; {} bytes are in use by tensors; {} free ones were given back, so "
+         "a second try may do",
+         r.names[size_t(index_)], device, text, pool.live_bytes, pool.cached_bytes);
+  }
+  fail(ErrorCode::device, "kernel '{}' on {}: {}", r.names[size_t(index_)], device,
+       text[0] ? text : "unsupported element type or format");
 }
 
 }  // namespace pare

@@ -94,6 +94,14 @@ struct Backend {
   // checks of who touches what. May be null.
   void (*lend)(void* block, size_t bytes, size_t capacity) = nullptr;
   void (*reclaim)(void* block, size_t capacity) = nullptr;
+  // Recorded work, for DeviceGraph (core/device_graph.h); all null where the device has none.
+  // Between begin and end, kernels and copies within the device are recorded with their arguments
+  // instead of run; a copy from or to the host, or waiting, fails then. `end_capture` always ends
+  // it; `graph` is null unless it returns ok. Each replay queues the recorded work once more.
+  Status (*begin_capture)(char* error) = nullptr;
+  Status (*end_capture)(void** graph, char* error) = nullptr;
+  Status (*replay)(void* graph, char* error) = nullptr;
+  void (*drop_graph)(void* graph) = nullptr;
   DeviceProperties properties;
   const KernelRow* rows = nullptr;
   int row_count = 0;

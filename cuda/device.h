@@ -103,4 +103,21 @@ PARE_DEVICE inline T block_sum(T v, Shared<T> partial) {
   return total;
 }
 
+// Likewise the largest; NaN where any is NaN.
+template <class T>
+PARE_DEVICE inline T block_max(T v, Shared<T> partial) {
+  v = warp_max(v);
+  barrier();
+  if (lane() == 0) partial[warp()] = v;
+  barrier();
+  const int warps = block_width() * block_height() * block_depth() / warp_size;
+  T top = partial[0];
+  for (int i = 1; i < warps; ++i) {
+    const T other = partial[i];
+    top = other > top || other != other ? other : top;
+  }
+  barrier();
+  return top;
+}
+
 }  // namespace pare::cuda

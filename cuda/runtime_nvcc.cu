@@ -7,43 +7,44 @@
 #include <string>
 #include <vector>
 
+#include "cuda/fault.h"
 #include "cuda/host.h"
 #include "cuda/runtime.h"
+#include "cuda/trouble.h"
 
 namespace pare::cuda {
 namespace {
 
-std::string remedy(cudaError_t result) {
+Trouble trouble_of(cudaError_t result) {
   switch (result) {
     case cudaErrorInsufficientDriver: {
-      int driver = 0, runtime = 0;
+      int driver = 0;
       cudaDriverGetVersion(&driver);
-      cudaRuntimeGetVersion(&runtime);
-      if (driver == 0) return "no NVIDIA driver is installed; install one, or use --device cpu";
-      return "the NVIDIA driver is too old: it serves CUDA " + std::to_string(driver / 1000) + "." +
-             std::to_string(driver % 1000 / 10) + ", this plug-in needs " +
-             std::to_string(runtime / 1000) + "." + std::to_string(runtime % 1000 / 10) +
-             "; update it, or use --device cpu";
+      return driver == 0 ? Trouble::no_driver : Trouble::old_driver;
     }
     case cudaErrorNoDevice:
-      return "there is no NVIDIA GPU (or CUDA_VISIBLE_DEVICES hides it); use --device cpu";
+      return Trouble::no_gpu;
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidDeviceFunction:
-      return "the plug-in holds no kernels for this GPU; build it with its number in "
-             "PARE_CUDA_ARCHITECTURES, or use --device cpu";
+      return Trouble::no_kernel_image;
     case cudaErrorMemoryAllocation:
-      return "out of GPU memory; use a smaller batch";
+      return Trouble::out_of_memory;
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchFailure:
     case cudaErrorECCUncorrectable:
     case cudaErrorHardwareStackError:
     case cudaErrorDevicesUnavailable:
-      return "the GPU is lost to this process until it ends; start again, from the checkpoint "
-             "where "
-             "a training ran";
+      return Trouble::lost;
     default:
-      return {};
+      return Trouble::other;
   }
+}
+
+std::string remedy(cudaError_t result) {
+  int driver = 0, runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  return remedy(trouble_of(result), driver, runtime);
 }
 
 std::string text_of(cudaError_t result) {
@@ -58,18 +59,50 @@ Status tell(cudaError_t result, char* error) {
 }
 
 cudaStream_t the_stream = nullptr;
+bool capturing = false;
+
+Status synchronize(char* error) {
+  const Status status = tell(cudaStreamSynchronize(the_stream), error);
+  return status == Status::ok ? tell_fault(error) : status;
+}
 
 Status copy(void* to, const void* from, size_t bytes, Direction direction, char* error) {
   static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyDeviceToDevice, cudaMemcpyHostToDevice,
                                              cudaMemcpyDeviceToHost};
+  if (capturing && direction != Direction::within) {
+    std::snprintf(error, error_length, "a copy from or to the host cannot be recorded");
+    return Status::failed;
+  }
   const Status status =
       tell(cudaMemcpyAsync(to, from, bytes, kinds[int(direction)], the_stream), error);
   if (status != Status::ok || direction == Direction::within) return status;
   // Pageable host memory may be given back by the caller as soon as this returns.
-  return tell(cudaStreamSynchronize(the_stream), error);
+  return synchronize(error);
 }
 
-Status synchronize(char* error) { return tell(cudaStreamSynchronize(the_stream), error); }
+// Memory may be allocated while this thread's work is recorded: it is not part of the graph.
+Status begin_capture(char* error) {
+  const Status status =
+      tell(cudaStreamBeginCapture(the_stream, cudaStreamCaptureModeRelaxed), error);
+  capturing = status == Status::ok;
+  return status;
+}
+
+Status end_capture(void** graph, char* error) {
+  capturing = false;
+  cudaGraph_t recorded = nullptr;
+  cudaGraphExec_t ready = nullptr;
+  Status status = tell(cudaStreamEndCapture(the_stream, &recorded), error);
+  if (status == Status::ok) status = tell(cudaGraphInstantiate(&ready, recorded, 0), error);
+  if (recorded) cudaGraphDestroy(recorded);
+  cudaGetLastError();
+  *graph = ready;
+  return status;
+}
+
+Status replay(void* graph, char* error) {
+  return tell(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), the_stream), error);
+}
 
 // Scratch memory: blocks that only grow. One that became too small stays, because work that is
 // queued, or captured in a graph, still uses it.
@@ -105,9 +138,13 @@ void* scratch_bytes(size_t bytes) {
   Scratch& s = pool();
   const size_t whole = (bytes + 255) / 256 * 256;
   if (s.used + whole > s.size) {
-    const size_t size = std::max<size_t>(2 * (s.used + whole), size_t(1) << 20);
+    size_t size = std::max<size_t>(2 * (s.used + whole), size_t(1) << 20);
     void* block = nullptr;
-    require(cudaMalloc(&block, size));
+    if (cudaMalloc(&block, size) == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      size = whole;  // room to grow is a wish only
+      require(cudaMalloc(&block, size));
+    }
     if (s.block) s.retired.push_back(s.block);
     s.block = static_cast<char*>(block);
     s.size = size;
@@ -139,6 +176,9 @@ bool start_device(DeviceProperties& p, char* why) {
   p.memory_bytes = found.totalGlobalMem;
   p.capability = found.major * 10 + found.minor;
   p.multiprocessors = found.multiProcessorCount;
+  void* record = nullptr;  // the host's memory, at the same address for both
+  if (!works(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped))) return false;
+  set_fault_record(static_cast<Fault*>(record));
   cudaFuncAttributes attributes;  // fails where the plug-in holds no code for this GPU
   return works(cudaFuncGetAttributes(&attributes, probe));
 }
@@ -154,6 +194,10 @@ void describe_backend(Backend& b) {
   b.free = [](void* block) { cudaFree(block); };
   b.copy = copy;
   b.synchronize = synchronize;
+  b.begin_capture = begin_capture;
+  b.end_capture = end_capture;
+  b.replay = replay;
+  b.drop_graph = [](void* graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); };
 }
 
 }  // namespace pare::cuda

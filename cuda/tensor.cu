@@ -3,15 +3,12 @@
 
 #include "core/element.h"
 #include "cuda/device.h"
+#include "cuda/fill.h"
 #include "cuda/rows.h"
+#include "cuda/transpose.h"
 
 namespace pare::cuda {
 namespace {
-
-template <class T>
-PARE_KERNEL void fill_kernel(T* y, int64_t n, T value) {
-  for (int64_t i = global_x(); i < n; i += grid_threads()) y[i] = value;
-}
 
 template <class From, class To>
 PARE_KERNEL void convert_kernel(const From* x, To* y, int64_t n) {
@@ -24,46 +21,67 @@ PARE_KERNEL void zero_masked_kernel(const uint8_t* mask, T* y, int64_t n) {
     if (!mask[i]) y[i] = T(0);
 }
 
-// out[b][c][r] = in[b][r][c] through a tile of shared memory, so that both sides move whole lines.
-// One column more than the tile is wide: a column then lies in 32 different banks.
-constexpr int tile = 32, tile_rows = 8;
+// Small tensors of any element type, for gather_values.
+struct Sources {
+  static constexpr int most = 64;
+  const void* at[most];
+  int32_t dtype[most];
+  int64_t count[most], begin[most];
+  int parts = 0;
+};
 template <class T>
-PARE_KERNEL void transpose_kernel(const T* in, T* out, int64_t rows, int64_t columns) {
-  PARE_SHARED(T, cells, tile * (tile + 1));
-  in += block_z() * rows * columns;
-  out += block_z() * rows * columns;
-  const int64_t r0 = int64_t(block_y()) * tile, c0 = int64_t(block_x()) * tile;
-  for (int i = thread_y(); i < tile; i += tile_rows) {
-    const int64_t r = r0 + i, c = c0 + thread_x();
-    if (r < rows && c < columns) cells[i * (tile + 1) + thread_x()] = in[r * columns + c];
-  }
-  barrier();
-  for (int i = thread_y(); i < tile; i += tile_rows) {
-    const int64_t r = r0 + thread_x(), c = c0 + i;
-    if (r < rows && c < columns) out[c * rows + r] = cells[thread_x() * (tile + 1) + i];
+PARE_DEVICE inline void take_values(const void* from, double* to, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) to[k] = double(static_cast<const T*>(from)[k]);
+}
+PARE_KERNEL void gather_kernel(Sources from, double* to) {
+  for (int i = thread_x(); i < from.parts; i += block_width()) {
+    double* own = to + from.begin[i];
+    switch (DType(from.dtype[i])) {
+      case DType::f32:
+        take_values<float>(from.at[i], own, from.count[i]);
+        break;
+      case DType::f64:
+        take_values<double>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i32:
+        take_values<int32_t>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i64:
+        take_values<int64_t>(from.at[i], own, from.count[i]);
+        break;
+      case DType::i8:
+        take_values<int8_t>(from.at[i], own, from.count[i]);
+        break;
+      default:
+        take_values<uint8_t>(from.at[i], own, from.count[i]);
+    }
   }
 }
 
-template <class T>
-void transpose(const TensorArg& x, const TensorArg& y, int64_t rows, int64_t columns) {
-  constexpr int64_t most = 65535;  // blocks along y and z
-  if (ceil_div(rows, tile) > most)
-    throw Failure(Status::failed, "a tensor of more than 2 million pixels");
-  const int64_t size = rows * columns;
-  for (int64_t first = 0; first < x.dims[0]; first += most) {
-    const int64_t count = x.dims[0] - first < most ? x.dims[0] - first : most;
-    launch(transpose_kernel<T>, Dim(ceil_div(columns, tile), ceil_div(rows, tile), count),
-           Dim(tile, tile_rows), 0, stream(), x.as<T>() + first * size, y.as<T>() + first * size,
-           rows, columns);
+// outputs[0], f64: the elements of all inputs, one after another.
+Status gather_values(const KernelArgs& args) {
+  int64_t begin = 0;
+  for (int i = 0; i < args.input_count;) {
+    Sources from;
+    for (; i < args.input_count && from.parts < Sources::most; ++i) {
+      const TensorArg& x = args.inputs[i];
+      from.at[from.parts] = x.data;
+      from.dtype[from.parts] = int32_t(x.dtype);
+      from.count[from.parts] = x.elements;
+      from.begin[from.parts++] = begin;
+      begin += x.elements;
+    }
+    launch(gather_kernel, 1, Sources::most, 0, stream(), from, args.outputs[0].as<double>());
   }
+  return Status::ok;
 }
 
-Status fill(const KernelArgs& args) {
+Status fill_tensor(const KernelArgs& args) {
   const TensorArg& y = args.outputs[0];
   const double value = args.attrs->real("value");
   with_type(y.dtype, [&](auto tag) {
     using T = decltype(tag);
-    launch_over(fill_kernel<T>, y.elements, y.as<T>(), y.elements, convert_value<T>(value));
+    fill(y.as<T>(), y.elements, convert_value<T>(value));
   });
   return Status::ok;
 }
@@ -96,19 +114,20 @@ Status convert_format(const KernelArgs& args) {
   const int64_t rows = to_nhwc ? channels : pixels, columns = to_nhwc ? pixels : channels;
   switch (size_of(x.dtype)) {
     case 1:
-      transpose<uint8_t>(x, y, rows, columns);
+      transpose(x.as<uint8_t>(), y.as<uint8_t>(), x.dims[0], rows, columns, false);
       return Status::ok;
     case 4:
-      transpose<uint32_t>(x, y, rows, columns);
+      transpose(x.as<uint32_t>(), y.as<uint32_t>(), x.dims[0], rows, columns, false);
       return Status::ok;
     default:
-      transpose<uint64_t>(x, y, rows, columns);
+      transpose(x.as<uint64_t>(), y.as<uint64_t>(), x.dims[0], rows, columns, false);
       return Status::ok;
   }
 }
 
 constexpr KernelRow rows[] = {
-    {"fill", 1, guarded<fill>},
+    {"fill", 1, guarded<fill_tensor>},
+    {"gather_values", 1, guarded<gather_values>},
     {"convert_type", 1, guarded<convert_type>},
     {"zero_masked", 1, guarded<zero_masked>},
     {"convert_format", 1, guarded<convert_format>},

@@ -149,4 +149,10 @@ std::unique_ptr<Module> make_model(std::string_view name, ImageShape input, int6
        suggest(name, names.data(), names.size()));
 }
 
+double initial_gain(std::string_view name) {
+  for (const Entry& e : zoo)
+    if (e.name == name) return e.gain;
+  return 1;
+}
+
 }  // namespace pare

@@ -21,5 +21,7 @@ std::vector<std::string_view> model_names();
 // an Error that says what is close.
 std::unique_ptr<Module> make_model(std::string_view name, ImageShape input, int64_t classes,
                                    uint64_t seed);
+// The gain of initialize() that make_model uses for that network; 1 for a name it does not know.
+double initial_gain(std::string_view name);
 
 }  // namespace pare

@@ -24,7 +24,9 @@ void each_field(TrainOptions& o, F&& f) {
   f("weight_decay", o.optimizer.weight_decay);
   f("clip", o.optimizer.clip);
   f("warmup", o.warmup);
+  f("average", o.average);
   f("augment", o.augment);
+  f("precision", o.precision);
   f("holdout", o.holdout);
   f("seed", o.seed);
   f("out", o.out);
@@ -52,6 +54,7 @@ void each_field(EpochRecord& r, F&& f) {
   f("val_accuracy", r.val_accuracy);
   f("seconds", r.seconds);
   f("rate", r.rate);
+  f("sparsity", r.sparsity);
 }
 
 template <class T>
@@ -74,6 +77,10 @@ void from_json(const Json& j, T& value) {
 
 }  // namespace
 
+std::string machine_of(Device device) {
+  return device == Device{} ? to_string(current_isa()) : to_string(device);
+}
+
 void Trainer::save_checkpoint() const {
   if (options_.out.empty()) return;
   ContainerWriter writer;
@@ -82,19 +89,22 @@ void Trainer::save_checkpoint() const {
   Json j = {{"options", to_json(options_)},
             {"state", to_json(state_)},
             {"schedule", to_string(options_.schedule)},
-            {"machine", to_string(current_isa())},
+            {"machine", machine_of(device_)},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
-  writer.set_metadata(key, j.dump());
+  writer.set_metadata(key, to_text(j));
+  for (const auto& hook : hooks_) hook->save(writer);
   writer.write(options_.out + ".ckpt");
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
-  const Container file(path);
+  const auto opened = std::make_shared<const Container>(path);
+  const Container& file = *opened;
   check(file.has_metadata(key), ErrorCode::bad_input,
         "{}: a model, but no checkpoint; training is resumed from the file that ends in .ckpt",
         path);
   Checkpoint c;
+  c.file = opened;
   constexpr std::string_view ending = ".ckpt";
   c.graph = read_graph(file);
   if (file.has_metadata(std::string(best_prefix) + "graph")) c.best = read_graph(file, best_prefix);
@@ -115,10 +125,10 @@ Checkpoint load_checkpoint(const std::string& path) {
 
 void Trainer::write_log() const {
   if (options_.out.empty()) return;
-  std::string text = "epoch,loss,accuracy,val_loss,val_accuracy,seconds,rate\n";
+  std::string text = "epoch,loss,accuracy,val_loss,val_accuracy,seconds,rate,sparsity\n";
   for (const EpochRecord& r : state_.report.epochs)
-    text += message("{},{},{},{},{},{},{}\n", r.epoch, r.loss, r.accuracy, r.val_loss,
-                    r.val_accuracy, r.seconds, r.rate);
+    text += message("{},{},{},{},{},{},{},{}\n", r.epoch, r.loss, r.accuracy, r.val_loss,
+                    r.val_accuracy, r.seconds, r.rate, r.sparsity);
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   write_file_atomically(options_.out + ".csv", {&bytes, 1});
 }

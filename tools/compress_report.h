@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tools/command.h"
+#include "tools/history.h"
 #include "tools/latency.h"
 
 namespace pare::tool {
@@ -11,8 +12,5 @@ struct BeforeAfter {
   std::string before, after;
 };
 std::string before_after_table(const std::vector<BeforeAfter>& rows);
-
-// Appends the line to the model's history (a JSON list of what was done to it).
-void add_history(Graph& graph, const Json& entry);
 
 }  // namespace pare::tool

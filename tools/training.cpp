@@ -3,8 +3,10 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "compress/distill/distill.h"
+#include "core/backend.h"
 #include "core/json.h"
 #include "optim/interrupt.h"
+#include "tools/summary.h"
 
 namespace pare::tool {
 
@@ -17,14 +19,25 @@ void add_training(CLI::App& c, TrainingFlags& f) {
   c.add_option("--schedule", f.schedule, "constant, step, cosine or one-cycle");
   c.add_option("--warmup", f.warmup, "epochs in which the rate rises");
   c.add_option("--clip", f.clip, "largest norm of the gradient; 0: any");
+  c.add_option(
+      "--average", f.average,
+      "decay of an average of the weights that is kept in their place, 0.999 say; 0: none");
   c.add_option("--augment", f.augment, "list of crop, shift, flip; or none");
   c.add_option("--holdout", f.holdout, "share of the training data kept for decisions");
-  c.add_option("--teacher", f.teacher, "model file whose soft targets the training follows too");
-  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1");
-  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0");
+  c.add_option("--precision", f.precision,
+               "products of a training on a GPU: fp32, tf32 or bf16; weights and sums stay fp32");
+  c.add_flag("--eager", f.eager,
+             "on a GPU, queue the kernels of every step one by one instead of replaying them");
+  auto* teacher = c.add_option("--teacher", f.teacher,
+                               "model file whose soft targets the training follows too");
+  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1")
+      ->needs(teacher);
+  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0")
+      ->needs(teacher);
 }
 
-void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptions& o) {
+void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& graph,
+                 TrainOptions& o) {
   const auto set = [](const auto& given, auto& value) {
     if (given) value = *given;
   };
@@ -35,40 +48,75 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptio
   set(f.weight_decay, o.optimizer.weight_decay);
   set(f.clip, o.optimizer.clip);
   set(f.warmup, o.warmup);
+  set(f.average, o.average);
   set(f.augment, o.augment);
   set(f.holdout, o.holdout);
+  set(f.precision, o.precision);
+  o.record = !f.eager;
   if (f.schedule) o.schedule = parse_schedule(*f.schedule);
   if (common.batch) o.batch = common.batch;
   o.seed = common.seed;
   o.quiet = common.quiet;
   o.task = task_of(f);
+  graph.set_metadata("holdout", Json(o.holdout).dump());
+}
+
+void check_precision(const TrainingFlags& f, Device device) {
+  if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
+  const int capability = backend_of(device).properties.capability;
+  check(
+      capability >= 80,
+      "--precision {} needs a GPU of compute capability 8.0 or above, {} {}; leave it out, or name "
+      "another --device",
+      *f.precision, device,
+      capability ? message("has {}.{}", capability / 10, capability % 10) : "computes in fp32");
 }
 
 std::string task_of(const TrainingFlags& f) {
   check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
-  check(f.temperature > 0, "--temperature {}, expected above 0", f.temperature);
+  check(f.temperature > 0 && f.temperature <= 1e6,
+        "--temperature {}, expected above 0 and at most 1e6", f.temperature);
   if (f.teacher.empty()) return {};
-  return Json{{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}}.dump();
+  return to_text({{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}});
 }
 
 void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student) {
   if (task.empty()) return;
   const auto j = parse_json(task, "the checkpoint's task");
+  if (j.is_object() && !j.contains("teacher")) return;
   check(j.is_object() && j.contains("teacher") && j["teacher"].is_string() && j.contains("alpha") &&
             j["alpha"].is_number() && j.contains("temperature") && j["temperature"].is_number(),
         ErrorCode::bad_input, "the checkpoint's task is damaged");
   auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
   check_teacher(*teacher, student);
+  to_device(*teacher, trainer.device());
   trainer.set_loss(distillation_loss(
       [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
       {.alpha = j["alpha"].get<double>(), .temperature = j["temperature"].get<double>()}));
+}
+
+Start start_from(const std::string& model, const CommonOptions& common) {
+  Start s;
+  s.is_file = model.find(".pare") != std::string::npos || file_bytes(model) > 0;
+  if (s.is_file) {
+    s.graph = open_model(model);
+    s.data = open_data(common, s.graph);
+    return s;
+  }
+  check_model_name(model);
+  s.data = load_dataset(common.data.empty() ? default_data(model) : common.data,
+                        {.dir = common.data_dir});
+  s.graph = new_model(model, s.data, common.seed);
+  describe_model(s.graph, model, s.data);
+  return s;
 }
 
 TrainReport run_training(Trainer& trainer) {
   const InterruptScope scope;
   TrainReport report = trainer.run();
   if (report.interrupted)
-    fail(ErrorCode::interrupted, "interrupted by a signal; the checkpoint is saved");
+    fail(ErrorCode::interrupted, "interrupted by a signal; {}",
+         trainer.saves() ? "the checkpoint is saved" : "nothing was written");
   return report;
 }
 

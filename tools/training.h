@@ -12,18 +12,34 @@ namespace pare::tool {
 struct TrainingFlags {
   std::optional<int64_t> epochs;
   std::optional<std::string> optimizer, schedule, augment;
-  std::optional<double> rate, momentum, weight_decay, warmup, clip, holdout;
+  std::optional<double> rate, momentum, weight_decay, warmup, clip, holdout, average;
   std::string teacher;
   double alpha = 0.1, temperature = 4;
+  std::optional<std::string> precision;
+  bool eager = false;
 };
 void add_training(CLI::App& command, TrainingFlags& flags);
-void apply_flags(const TrainingFlags& flags, const CommonOptions& common, TrainOptions& options);
+// Also writes into `graph` which share is held out.
+void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
+                 TrainOptions& options);
+
+// What a run computes with on `device`. Throws Error{usage} where --precision asks for what it has
+// not.
+void check_precision(const TrainingFlags& flags, Device device);
 
 // The loss of a run: cross-entropy, or with a teacher
 //   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015).
 // `task` (JSON) says which; a checkpoint carries it.
 std::string task_of(const TrainingFlags& flags);
 void set_task_loss(Trainer& trainer, const std::string& task, const Graph& student);
+
+// A saved model, or a new one by its name, with the data it goes with.
+struct Start {
+  Graph graph;
+  Dataset data;
+  bool is_file = false;
+};
+Start start_from(const std::string& model_or_file, const CommonOptions& common);
 
 // Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it.
 TrainReport run_training(Trainer& trainer);

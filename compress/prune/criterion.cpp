@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/prune/at_init.h"
 #include "compress/prune/data_criteria.h"
 #include "core/random.h"
 
@@ -50,6 +51,8 @@ constexpr Known criteria[] = {{"magnitude", make<Magnitude>},
                               {"snip", make<Snip>},
                               {"fisher", make<Fisher>},
                               {"wanda", make<Wanda>},
+                              {"grasp", make<Grasp>},
+                              {"synflow", make<SynFlow>},
                               {"random", [](uint64_t seed) -> std::unique_ptr<Criterion> {
                                  return std::make_unique<RandomScores>(seed);
                                }}};

@@ -26,6 +26,8 @@ class Criterion {
   virtual std::string name() const = 0;
   // Whether scores() needs prepare() first.
   virtual bool needs_data() const { return false; }
+  // In how many rounds an untrained network is best pruned.
+  virtual int rounds() const { return 1; }
   // Looks at labelled batches; changes neither parameters nor buffers.
   virtual void prepare(Graph&, const std::vector<Batch>&) {}
   // Importance of every element: f32, shape of the weight, larger is kept. Must be finite.
@@ -59,7 +61,8 @@ class RandomScores : public Criterion {
 
 // The criterion known by `name`; an unknown one is Error{usage} with close names.
 std::unique_ptr<Criterion> make_criterion(const std::string& name, uint64_t seed = 1);
-// Their names: magnitude, magnitude-l2, taylor, snip, fisher, wanda, random.
+// Their names: magnitude, magnitude-l2, taylor, snip, fisher, wanda, grasp, synflow,
+// random.
 std::vector<std::string_view> criterion_names();
 
 // f(w, i) for every element of a weight: what most criteria are.

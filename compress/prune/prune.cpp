@@ -19,10 +19,10 @@ bool goes_before(const Candidate& a, const Candidate& b) {
 
 struct Layer {
   PrunableWeight weight;
-  std::vector<std::vector<int64_t>> blocks;
+  BlockGrid grid;
   int64_t first = 0;  // index of its first block in the group
   int64_t floor = 0;  // blocks that stay
-  int64_t count() const { return int64_t(blocks.size()); }
+  int64_t count() const { return grid.blocks(); }
 };
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -32,19 +32,19 @@ std::vector<float> block_scores(const Layer& layer, const Criterion& criterion) 
   const Tensor scores = criterion.scores(layer.weight);
   const Tensor mask = layer.weight.param.state().mask;
   const Tensor on_host = mask.defined() ? mask.to(Device{}).plain() : Tensor();
-  std::vector<float> worth;
-  for (const auto& block : layer.blocks) {
-    double sum = 0;
-    bool gone = on_host.defined();
-    for (const int64_t i : block) {
-      const float s = scores.data<float>()[i];
-      check(std::isfinite(s), ErrorCode::bad_input, "prune: element {} of '{}' has the score {}", i,
-            layer.weight.name, s);
-      sum += double(s);
-      gone = gone && !on_host.data<uint8_t>()[i];
-    }
-    worth.push_back(gone ? -infinity : float(sum / double(block.size())));
-  }
+  const auto* kept = on_host.defined() ? on_host.data<uint8_t>() : nullptr;
+  std::vector<double> sums(size_t(layer.count()));
+  std::vector<uint8_t> gone(sums.size(), kept != nullptr);
+  layer.grid.for_each([&](int64_t i, int64_t block) {
+    const float s = scores.data<float>()[i];
+    check(std::isfinite(s), ErrorCode::bad_input, "prune: element {} of '{}' has the score {}", i,
+          layer.weight.name, s);
+    sums[size_t(block)] += double(s);
+    if (kept && kept[i]) gone[size_t(block)] = 0;
+  });
+  std::vector<float> worth(sums.size());
+  for (size_t b = 0; b < sums.size(); ++b)
+    worth[b] = gone[b] ? -infinity : float(sums[b] / double(layer.grid.size(int64_t(b))));
   return worth;
 }
 
@@ -62,10 +62,9 @@ void add_candidates(const Layer& layer, const Criterion& criterion, std::vector<
 
 void set_mask(const Layer& layer, const std::vector<uint8_t>& keep_blocks) {
   Param param = layer.weight.param;
-  std::vector<uint8_t> keep(size_t(param.value().elements()), 1);
-  for (size_t b = 0; b < layer.blocks.size(); ++b)
-    if (!keep_blocks[b])
-      for (const int64_t i : layer.blocks[b]) keep[size_t(i)] = 0;
+  std::vector<uint8_t> keep(size_t(param.value().elements()));
+  layer.grid.for_each(
+      [&](int64_t i, int64_t block) { keep[size_t(i)] = keep_blocks[size_t(block)]; });
   param.set_mask(Tensor::from(keep, param.value().shape()).to(param.value().device()));
 }
 
@@ -84,7 +83,8 @@ void prune_group(const std::vector<Layer>& layers, const Criterion& criterion, d
         sparsity, int64_t(all.size()) - count, all.size(), floor);
   std::nth_element(all.begin(), all.begin() + count, all.end(), goes_before);
   std::vector<uint8_t> keep(all.size(), 1);
-  for (int64_t i = 0; i < count; ++i) keep[size_t(all[size_t(i)].index)] = 0;
+  for (int64_t i = 0; i < int64_t(all.size()); ++i)
+    if (i < count || all[size_t(i)].score == -infinity) keep[size_t(all[size_t(i)].index)] = 0;
   for (const Layer& layer : layers)
     set_mask(layer, {keep.begin() + layer.first, keep.begin() + layer.first + layer.count()});
 }
@@ -92,7 +92,7 @@ void prune_group(const std::vector<Layer>& layers, const Criterion& criterion, d
 // Of every run of M columns in a row the N best stay.
 void prune_n_of_m(const Layer& layer, const Criterion& criterion, const PruneStructure& structure) {
   const std::vector<float> worth = block_scores(layer, criterion);
-  const int64_t rows = layer.weight.param.value().size(0), columns = layer.count() / rows;
+  const int64_t rows = layer.grid.rows(), columns = layer.grid.columns();
   std::vector<uint8_t> keep(worth.size(), 0);
   std::vector<Candidate> run;
   for (int64_t r = 0; r < rows; ++r)
@@ -157,10 +157,11 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
   check(options.floor >= 0 && options.floor <= 1,
         "prune: floor {}, expected a share between 0 and 1", options.floor);
   std::vector<Layer> layers;
+  const double least = options.floor * (1 - options.sparsity);
   for (const PrunableWeight& w : prunable_weights(graph)) {
-    Layer layer{w, blocks_of(w.param.value().shape(), options.structure)};
-    layer.floor = std::min(
-        layer.count(), std::max<int64_t>(1, std::llround(options.floor * double(layer.count()))));
+    if (options.filter && !options.filter(w)) continue;
+    Layer layer{w, BlockGrid(w.param.value().shape(), options.structure)};
+    layer.floor = std::max<int64_t>(1, std::llround(least * double(layer.count())));
     layers.push_back(std::move(layer));
   }
   check(!layers.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
@@ -184,6 +185,35 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                       std::count(mask.begin(), mask.end(), uint8_t(1))});
   }
   return report;
+}
+
+double sparsity_of(const Graph& graph) {
+  int64_t all = 0, kept = 0;
+  for (const PrunableWeight& w : prunable_weights(graph)) {
+    all += w.param.value().elements();
+    const Tensor& mask = w.param.state().mask;
+    const auto keep = mask.defined() ? mask.to_vector<uint8_t>() : std::vector<uint8_t>{};
+    kept += mask.defined() ? std::count(keep.begin(), keep.end(), uint8_t(1))
+                           : w.param.value().elements();
+  }
+  return all ? 1 - double(kept) / double(all) : 0;
+}
+
+double sparsity_after(int round, int rounds, double sparsity) {
+  return round == rounds ? sparsity : 1 - std::pow(1 - sparsity, double(round) / rounds);
+}
+
+std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
+                                         const PruneOptions& options, int rounds,
+                                         const std::vector<Batch>& sample) {
+  std::vector<PrunedLayer> layers;
+  PruneOptions now = options;
+  for (int round = 1; round <= rounds; ++round) {
+    now.sparsity = sparsity_after(round, rounds, options.sparsity);
+    if (criterion.needs_data()) criterion.prepare(graph, sample);
+    layers = prune(graph, criterion, now);
+  }
+  return layers;
 }
 
 }  // namespace pare

@@ -2,6 +2,7 @@
 // least important. The masks are frozen: optimizers, clones and files keep the zeros.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,10 @@ struct PruneOptions {
   double sparsity = 0.9;  // share of the elements of prunable weights that become zero, 0..1;
                           // an N:M structure has its own
   PruneScope scope = PruneScope::local;
-  double floor = 0.01;  // share of every layer that stays whatever its rank; at least one element
+  double floor = 0.1;  // a layer keeps at least this share of what an even cut would leave it, and
+                       // at least one block
   PruneStructure structure = {};
+  std::function<bool(const PrunableWeight&)> filter = {};  // weights to prune; empty: all
 };
 
 struct PrunedLayer {
@@ -40,5 +43,16 @@ struct PrunedLayer {
 // pruned.
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options = {});
+
+// The share of the elements of prunable weights that masks drop.
+double sparsity_of(const Graph& graph);
+
+// The sparsity after round `round` (from 1) of `rounds`: the kept share falls by one factor a round
+// (Han et al. 2015, Frankle and Carbin 2019).
+double sparsity_after(int round, int rounds, double sparsity);
+// Prunes in that many rounds, each judged anew, without training between them.
+std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
+                                         const PruneOptions& options, int rounds,
+                                         const std::vector<Batch>& sample);
 
 }  // namespace pare

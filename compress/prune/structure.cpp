@@ -1,6 +1,5 @@
 #include "compress/prune/structure.h"
 
-#include <algorithm>
 #include <charconv>
 
 #include "core/error.h"
@@ -31,17 +30,12 @@ PruneStructure parse_structure(const std::string& text) {
        text);
 }
 
-std::vector<std::vector<int64_t>> blocks_of(const Shape& weight, const PruneStructure& structure) {
-  const int64_t rows = weight[0], columns = weight.elements() / std::max<int64_t>(1, rows);
-  std::vector<std::vector<int64_t>> blocks;
-  for (int64_t r = 0; r < rows; r += structure.rows)
-    for (int64_t c = 0; c < columns; c += structure.columns) {
-      auto& block = blocks.emplace_back();
-      for (int64_t i = r; i < std::min(rows, r + structure.rows); ++i)
-        for (int64_t j = c; j < std::min(columns, c + structure.columns); ++j)
-          block.push_back(i * columns + j);
-    }
-  return blocks;
-}
+BlockGrid::BlockGrid(const Shape& weight, const PruneStructure& structure)
+    : rows_(weight[0]),
+      columns_(weight.elements() / std::max<int64_t>(1, weight[0])),
+      block_rows_(structure.rows),
+      block_columns_(structure.columns),
+      down_((rows_ + block_rows_ - 1) / block_rows_),
+      across_((columns_ + block_columns_ - 1) / block_columns_) {}
 
 }  // namespace pare

@@ -25,8 +25,8 @@ void observe(const TensorArg& x, float momentum, float* range) {
     high = std::max(high, x.as<float>()[i]);
   }
   const bool first = range[0] == 0 && range[1] == 0;
-  range[0] = first ? low : range[0] + momentum * (low - range[0]);
-  range[1] = first ? high : range[1] + momentum * (high - range[1]);
+  range[0] = moved(range[0], low, momentum, first);
+  range[1] = moved(range[1], high, momentum, first);
 }
 
 Status fake_quant_forward(const KernelArgs& args) {
@@ -46,8 +46,7 @@ Status fake_quant_backward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &dy = args.grad_outputs[0], &dx = args.grad_inputs[0];
   if (!dx.data) return Status::ok;
   const Quantizer q = quantizer_in(args.buffers[0]);
-  const float low = q.scale * (float(-q.zero) - 0.5f),
-              high = q.scale * (float(255 - q.zero) + 0.5f);
+  const float low = lowest_kept(q), high = highest_kept(q);
   const bool add = args.accumulate[0];
   parallel_for(blocks(x.elements), [&](int64_t b) {
     const int64_t last = std::min(x.elements, (b + 1) * block);
@@ -67,8 +66,7 @@ Status fake_quant_weight_forward(const KernelArgs& args) {
     const float* from = w.as<float>() + c * in;
     float* to = y.as<float>() + c * in;
     const float scale = weight_scale({from, size_t(in)});
-    for (int64_t i = 0; i < in; ++i)
-      to[i] = scale * float(round_clamped(from[i] / scale, -127.0f, 127.0f));
+    for (int64_t i = 0; i < in; ++i) to[i] = round_weight(from[i], scale);
   });
   return Status::ok;
 }

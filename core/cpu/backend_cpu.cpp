@@ -16,10 +16,10 @@ Status copy(void* to, const void* from, size_t bytes, Direction, char*) {
 }  // namespace
 
 const Backend& backend() {
-  static const KernelList lists[] = {
-      tensor_kernels(),    pointwise_kernels(),  network_kernels(),
-      optimizer_kernels(), batch_norm_kernels(), dropout_kernels(),
-      box_kernels(),       pooling_kernels(),    broadcast_kernels()};
+  static const KernelList lists[] = {tensor_kernels(),    pointwise_kernels(),  network_kernels(),
+                                     optimizer_kernels(), batch_norm_kernels(), dropout_kernels(),
+                                     box_kernels(),       pooling_kernels(),    broadcast_kernels(),
+                                     loss_kernels()};
   static const std::vector<KernelRow> rows = [] {
     std::vector<KernelRow> all;
     for (const KernelList& list : lists) all.insert(all.end(), list.rows, list.rows + list.count);

@@ -15,6 +15,7 @@ struct KernelList {
 KernelList tensor_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
+KernelList loss_kernels();
 KernelList batch_norm_kernels();
 KernelList dropout_kernels();
 KernelList optimizer_kernels();

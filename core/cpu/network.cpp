@@ -1,4 +1,4 @@
-// Kernel rows of the ops networks are made of: dense, conv2d, softmax_cross_entropy.
+// Kernel rows of the ops networks are made of: dense, conv2d.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -102,61 +102,11 @@ Status conv2d_backward(const KernelArgs& args) {
   });
 }
 
-// p[j] = softmax(x)[j]; returns log of the sum of exp(x).
-template <class T>
-T softmax_row(const T* x, int64_t classes, T* p) {
-  T top = x[0], sum = T(0);
-  for (int64_t j = 1; j < classes; ++j) top = x[j] > top ? x[j] : top;
-  for (int64_t j = 0; j < classes; ++j) sum += p[j] = math::exp(x[j] - top);
-  for (int64_t j = 0; j < classes; ++j) p[j] /= sum;
-  return top + math::log(sum);
-}
-
-Status cross_entropy_forward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &labels = args.inputs[1];
-  const int64_t n = x.dims[0], classes = x.dims[1];
-  for (int64_t i = 0; i < n; ++i)
-    if (labels.as<int32_t>()[i] < 0 || labels.as<int32_t>()[i] >= classes) {
-      std::snprintf(args.error, 256, "label %d of example %lld is outside 0..%lld",
-                    labels.as<int32_t>()[i], static_cast<long long>(i),
-                    static_cast<long long>(classes - 1));
-      return Status::failed;
-    }
-  return for_float(x.dtype, [&]<class T>(T) {
-    T* p = scratch_of<T>(0, size_t(classes));
-    T total = T(0);
-    for (int64_t i = 0; i < n; ++i) {
-      const T* row = x.as<T>() + i * classes;
-      total += softmax_row(row, classes, p) - row[labels.as<int32_t>()[i]];
-    }
-    *args.outputs[0].as<T>() = total / T(n);
-  });
-}
-
-Status cross_entropy_backward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &labels = args.inputs[1], &dx = args.grad_inputs[0];
-  if (!dx.data) return Status::ok;
-  return for_float(dx.dtype, [&]<class T>(T) {
-    const int64_t n = x.dims[0], classes = x.dims[1];
-    T* p = scratch_of<T>(0, size_t(classes));
-    const T scale = *args.grad_outputs[0].as<T>() / T(n);
-    for (int64_t i = 0; i < n; ++i) {
-      softmax_row(x.as<T>() + i * classes, classes, p);
-      p[labels.as<int32_t>()[i]] -= T(1);
-      T* to = dx.as<T>() + i * classes;
-      for (int64_t j = 0; j < classes; ++j)
-        to[j] = args.accumulate[0] ? to[j] + p[j] * scale : p[j] * scale;
-    }
-  });
-}
-
 constexpr KernelRow rows[] = {
     {"dense.forward", 1, dense_forward},
     {"dense.backward", 1, dense_backward},
     {"conv2d.forward", 1, conv2d_forward},
     {"conv2d.backward", 1, conv2d_backward},
-    {"softmax_cross_entropy.forward", 1, cross_entropy_forward},
-    {"softmax_cross_entropy.backward", 1, cross_entropy_backward},
 };
 
 }  // namespace

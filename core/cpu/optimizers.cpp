@@ -1,9 +1,15 @@
-// Kernel rows of the optimizers: one pass over value, gradient and slots.
+// Kernel rows of the optimizers: one pass over value, gradient and slots of all parameters.
 //
-// A step takes the mask (u8, or absent) in and value, gradient, slots out; where the mask is 0 all
-// of them are exactly 0 afterwards.
+// check_gradients writes a verdict, f64 [2]: the factor that clips the gradients, and why there is
+// no step (0: there is one; -1: the loss is above `most` or NaN; i: gradient i, counted from 1, is
+// not finite), which stays until someone clears it. A step takes the verdict and a mask (u8, or
+// absent) for each parameter in, and the tensors of the parameters out, one parameter after
+// another; it changes nothing where the verdict says so. Where the mask is 0 all tensors are
+// exactly 0 afterwards.
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
@@ -25,81 +31,110 @@ void over_stretches(int64_t n, F&& f) {
   });
 }
 
-Status all_finite(const KernelArgs& args) {
-  const TensorArg& x = args.inputs[0];
+template <class T>
+bool all_finite(const T* x, int64_t n) {
   std::atomic<bool> finite{true};
-  const Status status = for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements, [&](int64_t first, int64_t n) {
-      if (!loops<T>().all_finite(x.as<T>() + first, n))
-        finite.store(false, std::memory_order_relaxed);
-    });
+  over_stretches(n, [&](int64_t first, int64_t count) {
+    if (!loops<T>().all_finite(x + first, count)) finite.store(false, std::memory_order_relaxed);
   });
-  *static_cast<int32_t*>(args.outputs[0].data) = finite;
+  return finite;
+}
+
+template <class T>
+double sum_of_squares(const T* x, int64_t n) {
+  constexpr int64_t most = 64;
+  double total = 0;
+  for (int64_t begin = 0; begin < n; begin += most * stretch) {
+    std::array<double, most> sums{};
+    over_stretches(std::min(n - begin, most * stretch), [&](int64_t first, int64_t count) {
+      sums[size_t(first / stretch)] = loops<T>().sum_of_squares(x + begin + first, count);
+    });
+    for (const double s : sums) total += s;
+  }
+  return total;
+}
+
+// inputs: the loss (or absent), a mask (u8, or absent) for each gradient. outputs: the verdict, the
+// gradients; masked elements of theirs do not count in the norm.
+Status check_gradients(const KernelArgs& args) {
+  auto* verdict = args.outputs[0].as<double>();
+  if (verdict[1] != 0) return Status::ok;
+  Status status = Status::ok;
+  const auto typed = [&](const TensorArg& t, auto&& f) {
+    const Status s = for_float(t.dtype, f);
+    if (s != Status::ok) status = s;
+  };
+  if (const TensorArg& loss = args.inputs[0]; loss.data)
+    typed(loss, [&]<class T>(T) {
+      if (!(double(*loss.as<T>()) <= args.attrs->real("most"))) verdict[1] = -1;
+    });
+  for (int i = 1; i < args.output_count && verdict[1] == 0; ++i)
+    typed(args.outputs[i], [&]<class T>(T) {
+      if (!all_finite(args.outputs[i].as<T>(), args.outputs[i].elements)) verdict[1] = i;
+    });
+  verdict[0] = 1;
+  const double clip = args.attrs->real("clip");
+  if (status != Status::ok || verdict[1] != 0 || clip == 0) return status;
+  double total = 0;
+  for (int i = 1; i < args.output_count; ++i) {
+    const TensorArg &g = args.outputs[i], &mask = args.inputs[i];
+    typed(g, [&]<class T>(T) {
+      if (mask.data) loops<T>().zero_masked(mask.as<uint8_t>(), g.as<T>(), g.elements);
+      total += sum_of_squares(g.as<T>(), g.elements);
+    });
+  }
+  const double norm = std::sqrt(total);
+  if (norm > clip) verdict[0] = clip / norm;
   return status;
 }
 
-// Adds to the number (f64, on the host) that outputs[0] holds.
-Status sum_of_squares(const KernelArgs& args) {
-  const TensorArg& x = args.inputs[0];
-  return for_float(x.dtype, [&]<class T>(T) {
-    constexpr int64_t most = 64;
-    double& total = *static_cast<double*>(args.outputs[0].data);
-    for (int64_t begin = 0; begin < x.elements; begin += most * stretch) {
-      std::array<double, most> sums{};
-      const int64_t count =
-          x.elements - begin < most * stretch ? x.elements - begin : most * stretch;
-      over_stretches(count, [&](int64_t first, int64_t n) {
-        sums[size_t(first / stretch)] = loops<T>().sum_of_squares(x.as<T>() + begin + first, n);
+// Calls update(tensors of one parameter, first element, count) over all parameters, then the mask
+// on each of the tensors.
+template <class F>
+Status step(const KernelArgs& args, F&& update) {
+  if (args.inputs[0].as<double>()[1] != 0) return Status::ok;
+  const int params = args.input_count - 1, tensors = params ? args.output_count / params : 0;
+  for (int p = 0; p < params; ++p) {
+    const TensorArg *out = args.outputs + p * tensors, &mask = args.inputs[1 + p];
+    const Status status = for_float(out[0].dtype, [&]<class T>(T) {
+      over_stretches(out[0].elements, [&](int64_t first, int64_t n) {
+        update(out, T{}, first, n);
+        if (!mask.data) return;
+        for (int i = 0; i < tensors; ++i)
+          loops<T>().zero_masked(mask.as<uint8_t>() + first, out[i].as<T>() + first, n);
       });
-      for (const double s : sums) total += s;
-    }
-  });
-}
-
-// update(loops, offset, count) over the elements, then the mask on every output.
-template <class T, class F>
-void step(const KernelArgs& args, F&& update) {
-  const TensorArg& mask = args.inputs[0];
-  over_stretches(args.outputs[0].elements, [&](int64_t first, int64_t n) {
-    update(first, n);
-    if (!mask.data) return;
-    for (int i = 0; i < args.output_count; ++i)
-      if (args.outputs[i].data)
-        loops<T>().zero_masked(mask.as<uint8_t>() + first, args.outputs[i].as<T>() + first, n);
-  });
-}
-
-// outputs: value, gradient, momentum (absent without).
-Status sgd_step(const KernelArgs& args) {
-  const TensorArg *out = args.outputs, &momentum = out[2];
-  const Attrs& a = *args.attrs;
-  return for_float(out[0].dtype, [&]<class T>(T) {
-    const SgdRule<T> rule{T(a.real("scale")), T(a.real("rate")), T(a.real("momentum")),
-                          T(a.real("decay")), a.integer("nesterov") != 0};
-    step<T>(args, [&](int64_t first, int64_t n) {
-      loops<T>().sgd(rule, out[1].as<T>() + first, out[0].as<T>() + first,
-                     momentum.data ? momentum.as<T>() + first : nullptr, n);
     });
+    if (status != Status::ok) return status;
+  }
+  return Status::ok;
+}
+
+// Tensors of a parameter: value, gradient, momentum (absent where it is 0).
+Status sgd_step(const KernelArgs& args) {
+  const Attrs& a = *args.attrs;
+  const double scale = args.inputs[0].as<double>()[0], momentum = a.real("momentum");
+  return step(args, [&]<class T>(const TensorArg* out, T, int64_t first, int64_t n) {
+    const SgdRule<T> rule{T(scale), T(a.real("rate")), T(momentum), T(a.real("decay")),
+                          a.integer("nesterov") != 0};
+    loops<T>().sgd(rule, out[1].as<T>() + first, out[0].as<T>() + first,
+                   momentum > 0 ? out[2].as<T>() + first : nullptr, n);
   });
 }
 
-// outputs: value, gradient, first moment, second moment.
+// Tensors of a parameter: value, gradient, first moment, second moment.
 Status adam_step(const KernelArgs& args) {
-  const TensorArg* out = args.outputs;
   const Attrs& a = *args.attrs;
-  return for_float(out[0].dtype, [&]<class T>(T) {
-    const AdamRule<T> rule{T(a.real("scale")), T(a.real("decay")),  T(a.real("shrink")),
+  const double scale = args.inputs[0].as<double>()[0];
+  return step(args, [&]<class T>(const TensorArg* out, T, int64_t first, int64_t n) {
+    const AdamRule<T> rule{T(scale),           T(a.real("decay")),  T(a.real("shrink")),
                            T(a.real("beta1")), T(a.real("beta2")),  T(a.real("step_size")),
                            T(a.real("root")),  T(a.real("epsilon"))};
-    step<T>(args, [&](int64_t first, int64_t n) {
-      loops<T>().adam(rule, out[1].as<T>() + first, out[0].as<T>() + first, out[2].as<T>() + first,
-                      out[3].as<T>() + first, n);
-    });
+    loops<T>().adam(rule, out[1].as<T>() + first, out[0].as<T>() + first, out[2].as<T>() + first,
+                    out[3].as<T>() + first, n);
   });
 }
 
-constexpr KernelRow rows[] = {{"all_finite", 1, all_finite},
-                              {"sum_of_squares", 1, sum_of_squares},
+constexpr KernelRow rows[] = {{"check_gradients", 1, check_gradients},
                               {"sgd.step", 1, sgd_step},
                               {"adam.step", 1, adam_step}};
 

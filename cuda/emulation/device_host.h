@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cuda/emulation/memory.h"
+#include "cuda/emulation/recording.h"
 #include "cuda/emulation/scheduler.h"
 #include "cuda/emulation/shared.h"
 #include "cuda/failure.h"
@@ -272,12 +273,18 @@ void launch(void (*kernel)(Params...), const Dim& grid, const Dim& block, size_t
                                           ": a kernel is given a pointer to host memory");
   };
   std::apply([&](auto, const auto&... values) { (check_pointer(values), ...); }, call);
-  emulation::run(
-      [](void* argument) {
-        std::apply([](auto f, auto... values) { f(values...); },
-                   *static_cast<decltype(call)*>(argument));
-      },
-      &call, grid, block, shared_bytes, grid.where);
+  auto work = [call, grid, block, shared_bytes]() mutable {
+    emulation::run(
+        [](void* argument) {
+          std::apply([](auto f, auto... values) { f(values...); },
+                     *static_cast<decltype(call)*>(argument));
+        },
+        &call, grid, block, shared_bytes, grid.where);
+  };
+  if (emulation::Recording* recording = emulation::current_recording())
+    recording->work.emplace_back(std::move(work));
+  else
+    work();
 }
 
 }  // namespace pare::cuda

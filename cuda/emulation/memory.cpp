@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "cuda/emulation/breakdown.h"
 #include "cuda/emulation/sanitizer.h"
 #include "cuda/failure.h"
 
@@ -21,7 +22,7 @@ struct Block {
 struct Memory {
   std::mutex mutex;
   std::map<char*, Block> blocks;
-  size_t total = 0, limit = size_t(8) << 30;
+  size_t total = 0;
 };
 Memory& memory() {
   static auto* m = new Memory;
@@ -37,10 +38,11 @@ bool intact(const char* from, const char* to) {
 }  // namespace
 
 void* allocate(size_t bytes) {
+  if (allocation_fails()) return nullptr;
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   const size_t whole = (bytes + 63) / 64 * 64 + 2 * guard;
-  if (m.total + whole > m.limit) return nullptr;
+  if (m.total + whole > memory_limit()) return nullptr;
   auto* start = static_cast<char*>(std::aligned_alloc(64, whole));
   if (!start) return nullptr;
   std::memset(start, pattern, whole);
@@ -130,7 +132,5 @@ size_t shared_limit() {
       return 227 * 1024;
   }
 }
-
-void set_memory_limit(size_t bytes) { memory().limit = bytes; }
 
 }  // namespace pare::cuda::emulation

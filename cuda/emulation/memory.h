@@ -23,7 +23,5 @@ bool on_device(const void* p);
 // shared memory a block has there.
 int capability();
 size_t shared_limit();
-// Fails allocations beyond this many bytes in all; for tests of running out of memory.
-void set_memory_limit(size_t bytes);
 
 }  // namespace pare::cuda::emulation

@@ -1,4 +1,5 @@
 #include "cuda/emulation/scheduler.h"
+#include "cuda/emulation/breakdown.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -250,6 +251,7 @@ void meet_warp(uint32_t mask, void* payload, Combine combine, const Location& wh
 
 void run(void (*body)(void*), void* argument, Index grid, Index block, size_t shared_bytes,
          const Location& where) {
+  count_launch();
   Machine& m = machine();
   const std::lock_guard lock(m.mutex);
   const int64_t blocks = int64_t(grid.x) * grid.y * grid.z,

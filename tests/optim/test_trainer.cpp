@@ -9,14 +9,13 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
-#include "core/random.h"
 #include "core/storage.h"
-#include "layers/layers.h"
-#include "layers/zoo.h"
 #include "optim/interrupt.h"
 #include "optim/trainer.h"
+#include "tests/support/quarters.h"
 
 using namespace pare;
+using namespace pare::testing;
 namespace fs = std::filesystem;
 
 namespace {
@@ -27,43 +26,6 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
   std::string operator/(const char* name) const { return (path / name).string(); }
 };
-
-// Four classes of 16x16 images: a bright quarter each, in noise.
-Examples quarters(int64_t n, uint64_t seed) {
-  Examples e{Tensor::empty({n, 1, 16, 16}, DType::u8), Tensor::empty({n}, DType::i32)};
-  Rng rng(seed);
-  for (int64_t i = 0; i < n; ++i) {
-    const auto label = int32_t(rng.below(4));
-    e.labels.data<int32_t>()[i] = label;
-    for (int64_t y = 0; y < 16; ++y)
-      for (int64_t x = 0; x < 16; ++x) {
-        const bool bright = (y / 8) * 2 + x / 8 == label;
-        e.images.data<uint8_t>()[(i * 16 + y) * 16 + x] =
-            uint8_t(rng.below(160) + (bright ? 60 : 0));
-      }
-  }
-  return e;
-}
-
-const Dataset& data() {
-  static const Dataset d{.name = "quarters",
-                         .train = quarters(320, 1),
-                         .test = quarters(200, 2),
-                         .classes = {"a", "b", "c", "d"},
-                         .preprocessing = {.scale = 1.0 / 255, .mean = {0.4}, .deviation = {0.2}},
-                         .augmentation = {}};
-  return d;
-}
-
-std::unique_ptr<Module> network(uint64_t seed = 3) {
-  auto net = std::make_unique<Sequential>();
-  net->add<Flatten>("flatten").add<Dense>("fc1", 256, 24, true).add<Dropout>("drop", 0.2);
-  net->add<Dense>("fc2", 24, 4);
-  initialize(*net, seed);
-  return net;
-}
-
-Graph graph() { return capture(*network(), Tensor::zeros({1, 1, 16, 16})); }
 
 TrainOptions options(const std::string& out = {}) {
   TrainOptions o;
@@ -77,27 +39,20 @@ TrainOptions options(const std::string& out = {}) {
   return o;
 }
 
-std::vector<float> state_of(Graph& g) {
-  std::vector<float> all;
-  for (auto& [name, p] : named_parameters(g))
-    for (const float v : p.value().to_vector<float>()) all.push_back(v);
-  return all;
-}
-
 }  // namespace
 
 TEST_CASE("a trainer learns, reports every epoch, and leaves the best model and a log") {
   const Folder folder;
-  Graph g = graph();
-  Trainer trainer(g, data(), options(folder / "m.pare"));
+  Graph g = quarters_graph();
+  Trainer trainer(g, quarters(), options(folder / "m.pare"));
   const TrainReport report = trainer.run();
   REQUIRE(report.epochs.size() == 3);
   CHECK(report.epochs[2].loss < report.epochs[0].loss);
   CHECK(report.best_accuracy > 0.9);
   CHECK(report.best_accuracy == report.epochs[size_t(report.best_epoch - 1)].val_accuracy);
   Graph saved = load_graph(folder / "m.pare");
-  CHECK(state_of(saved) == state_of(g));
-  CHECK(evaluate(saved, data().test, data().preprocessing).accuracy > 0.9);
+  CHECK(values_of(saved) == values_of(g));
+  CHECK(evaluate(saved, quarters().test, quarters().preprocessing).accuracy > 0.9);
   std::ifstream log(folder / "m.pare.csv");
   std::string line;
   int lines = 0;
@@ -107,14 +62,14 @@ TEST_CASE("a trainer learns, reports every epoch, and leaves the best model and 
 
 TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not") {
   const Folder folder;
-  Graph whole = graph();
-  const TrainReport expected = Trainer(whole, data(), options()).run();
+  Graph whole = quarters_graph();
+  const TrainReport expected = Trainer(whole, quarters(), options()).run();
   for (const int64_t stop : {1, 8, 9, 17, 26}) {
     CAPTURE(stop);
     {
       const InterruptScope scope;
-      Graph g = graph();
-      Trainer trainer(g, data(), options(folder / "m.pare"));
+      Graph g = quarters_graph();
+      Trainer trainer(g, quarters(), options(folder / "m.pare"));
       trainer.on_step([&](int64_t step, int64_t) {
         if (step == stop) std::raise(SIGINT);
       });
@@ -124,9 +79,9 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
     Checkpoint c = load_checkpoint(folder / "m.pare.ckpt");
     CHECK(c.state.step == stop + 1);
     c.options.quiet = true;
-    const TrainReport report = Trainer(c, data()).run();
+    const TrainReport report = Trainer(c, quarters()).run();
     CHECK_FALSE(report.interrupted);
-    CHECK(state_of(c.graph) == state_of(whole));
+    CHECK(values_of(c.graph) == values_of(whole));
     REQUIRE(report.epochs.size() == expected.epochs.size());
     for (size_t i = 0; i < report.epochs.size(); ++i) {
       CHECK(report.epochs[i].loss == expected.epochs[i].loss);
@@ -137,22 +92,22 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
 
 TEST_CASE("a second run on trained parameters is the same from memory and from the file") {
   const Folder folder;
-  Graph g = graph();
-  Trainer(g, data(), options(folder / "m.pare")).run();
+  Graph g = quarters_graph();
+  Trainer(g, quarters(), options(folder / "m.pare")).run();
   Graph saved = load_graph(folder / "m.pare");
-  Trainer(g, data(), options()).run();
-  Trainer(saved, data(), options()).run();
-  CHECK(state_of(g) == state_of(saved));
+  Trainer(g, quarters(), options()).run();
+  Trainer(saved, quarters(), options()).run();
+  CHECK(values_of(g) == values_of(saved));
 }
 
 TEST_CASE("masks stay through AdamW with decay, checkpoints and resume") {
   const Folder folder;
-  Graph g = graph();
+  Graph g = quarters_graph();
   Param p = parameters(g)[0];
   std::vector<uint8_t> keep(size_t(p.value().elements()));
   for (size_t i = 0; i < keep.size(); ++i) keep[i] = i % 5 == 0;
   p.set_mask(Tensor::from(keep, p.value().shape()));
-  Trainer(g, data(), options(folder / "m.pare")).run();
+  Trainer(g, quarters(), options(folder / "m.pare")).run();
   Graph saved = load_graph(folder / "m.pare");
   const auto w = parameters(saved)[0].value().to_vector<float>();
   for (size_t i = 0; i < w.size(); ++i) CHECK((w[i] != 0) == (keep[i] != 0));
@@ -167,9 +122,9 @@ TEST_CASE("divergence names the epoch and the layer, and keeps the weights and t
       TrainOptions o = options(folder / "m.pare");
       o.optimizer = {.name = optimizer, .rate = rate};
       o.warmup = 0;
-      Graph g = graph();
+      Graph g = quarters_graph();
       try {
-        Trainer(g, data(), o).run();
+        Trainer(g, quarters(), o).run();
         CHECK(false);
       } catch (const Error& e) {
         CHECK(e.code() == ErrorCode::diverged);
@@ -178,15 +133,15 @@ TEST_CASE("divergence names the epoch and the layer, and keeps the weights and t
         CHECK(text.find("training diverged") != std::string::npos);
         CHECK((text.find("'fc1") != std::string::npos || text.find("'fc2") != std::string::npos));
       }
-      for (const float v : state_of(g)) CHECK(std::isfinite(v));
+      for (const float v : values_of(g)) CHECK(std::isfinite(v));
       CHECK_FALSE(fs::exists(folder / "m.pare"));
     }
 }
 
 TEST_CASE("masks that change while training are those of the best epoch afterwards") {
-  Graph g = graph();
+  Graph g = quarters_graph();
   Param p = parameters(g)[0];
-  Trainer trainer(g, data(), options());
+  Trainer trainer(g, quarters(), options());
   trainer.on_step([&](int64_t step, int64_t steps) {
     std::vector<uint8_t> keep(size_t(p.value().elements()));
     for (size_t i = 0; i < keep.size(); ++i) keep[i] = int64_t(i) % steps >= step;
@@ -202,8 +157,8 @@ TEST_CASE("a checkpoint that was moved goes on beside its new place") {
   const Folder folder;
   {
     const InterruptScope scope;
-    Graph g = graph();
-    Trainer trainer(g, data(), options(folder / "m.pare"));
+    Graph g = quarters_graph();
+    Trainer trainer(g, quarters(), options(folder / "m.pare"));
     trainer.on_step([](int64_t step, int64_t) {
       if (step == 3) std::raise(SIGTERM);
     });
@@ -213,18 +168,18 @@ TEST_CASE("a checkpoint that was moved goes on beside its new place") {
   const InterruptScope scope;
   Checkpoint c = load_checkpoint(folder / "other.ckpt");
   c.options.quiet = true;
-  CHECK(Trainer(c, data()).run().epochs.size() == 3);
+  CHECK(Trainer(c, quarters()).run().epochs.size() == 3);
   CHECK(fs::exists(folder / "other"));
   CHECK(fs::exists(folder / "other.csv"));
   CHECK_FALSE(fs::exists(folder / "m.pare"));
 }
 
 TEST_CASE("options out of range are refused; other files are no checkpoints") {
-  Graph g = graph();
+  Graph g = quarters_graph();
   const auto with = [&](auto change) {
     TrainOptions o = options();
     change(o);
-    Trainer(g, data(), o).run();
+    Trainer(g, quarters(), o).run();
   };
   CHECK_THROWS_AS(with([](auto& o) { o.epochs = 0; }), Error);
   CHECK_THROWS_AS(with([](auto& o) { o.batch = 0; }), Error);
@@ -238,11 +193,11 @@ TEST_CASE("options out of range are refused; other files are no checkpoints") {
 }
 
 TEST_CASE("after the first epoch training takes nothing new from the system") {
-  Graph g = graph();
+  Graph g = quarters_graph();
   TrainOptions o = options();
   o.epochs = 4;
   size_t after_first = 0, last = 0;
-  Trainer trainer(g, data(), o);
+  Trainer trainer(g, quarters(), o);
   trainer.on_step([&](int64_t step, int64_t steps) {
     const size_t now = size_t(pool_statistics(Device{}).system_allocations);
     if (step == steps / 2) after_first = now;

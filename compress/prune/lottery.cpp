@@ -1,0 +1,77 @@
+#include "compress/prune/lottery.h"
+
+#include "autograd/graph_file.h"
+#include "layers/layers.h"
+
+namespace pare {
+namespace {
+
+constexpr const char* prefix = "rewind/";
+
+void forget_optimizer(Param& p) {
+  p.state().slots.clear();
+  p.state().steps = 0;
+  p.clear_grad();
+}
+
+}  // namespace
+
+void RememberStep::start(const TrainMoment& now) {
+  check(graph_ || step_ < now.steps,
+        "the weights of step {} are asked for, but the training has {} steps", step_, now.steps);
+}
+
+void RememberStep::before_step(const TrainMoment& now) {
+  if (now.step == step_ && !graph_) graph_ = now.graph.clone();
+}
+
+void RememberStep::save(ContainerWriter& writer) const {
+  if (graph_) add_graph(writer, *graph_, {.prefix = prefix});
+}
+
+void RememberStep::load(const Container& file) {
+  if (file.has_metadata(std::string(prefix) + "graph")) graph_ = read_graph(file, prefix);
+}
+
+Graph& RememberStep::graph() {
+  check(graph_.has_value(), "the training has not come to step {} yet", step_);
+  return *graph_;
+}
+
+void rewind(Graph& graph, Graph& to) {
+  const auto mine = named_parameters(graph), theirs = named_parameters(to);
+  const auto buffers = named_buffers(graph), old = named_buffers(to);
+  check(mine.size() == theirs.size() && buffers.size() == old.size(),
+        "rewind: the networks differ: {} parameters and {}", mine.size(), theirs.size());
+  for (size_t i = 0; i < mine.size(); ++i) {
+    Param p = mine[i].second;
+    const Tensor& value = theirs[i].second.value();
+    check(p.value().shape() == value.shape(), "rewind: '{}' is {} here and {} there", mine[i].first,
+          p.value().shape(), value.shape());
+    p.value().copy_from(value);
+    forget_optimizer(p);
+    p.apply_mask();
+  }
+  for (size_t i = 0; i < buffers.size(); ++i)
+    buffers[i].second.value().copy_from(old[i].second.value());
+}
+
+void reinitialize(Graph& graph, uint64_t seed, double gain) {
+  for (const GraphNode& node : graph.nodes) {
+    const bool norm = std::string_view(node.op->name) == "batch_norm";
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      const GraphValue& v = graph.values[size_t(node.inputs[i])];
+      if (v.kind == ValueKind::param && v.param.value().rank() < 2)
+        v.param.value().fill(norm && i == 1 ? 1 : 0);
+    }
+    for (size_t i = 0; norm && i < node.buffers.size(); ++i)
+      graph.buffers[size_t(node.buffers[i])].buffer.value().fill(i == 1 ? 1 : 0);
+  }
+  initialize(graph, seed, gain);
+  for (Param& p : parameters(graph)) {
+    forget_optimizer(p);
+    p.apply_mask();
+  }
+}
+
+}  // namespace pare

@@ -1,0 +1,39 @@
+// Lottery tickets (Frankle and Carbin 2019): train, prune, put the weights that stay back to what
+// they were at the start (or, for larger networks, after k steps: Frankle et al. 2020), train
+// again. The control is the same mask on fresh weights: if the ticket does not beat it, the mask
+// alone is all there was.
+#pragma once
+
+#include <optional>
+
+#include "optim/hook.h"
+
+namespace pare {
+
+// Keeps a copy of the network as it is before step k.
+class RememberStep : public TrainHook {
+ public:
+  explicit RememberStep(int64_t k) : step_(k) {}
+  // A copy that is known already.
+  explicit RememberStep(Graph known) : step_(-1), graph_(std::move(known)) {}
+  void start(const TrainMoment& now) override;
+  void before_step(const TrainMoment& now) override;
+  void save(ContainerWriter& writer) const override;
+  void load(const Container& file) override;
+  // Throws Error{usage} where the run has not come so far.
+  Graph& graph();
+
+ private:
+  int64_t step_;
+  std::optional<Graph> graph_;
+};
+
+// Gives `graph` the values and buffers of `to`, a network of the same parameters. Masks of `graph`
+// stay; what they drop is zero. The optimizer's state is forgotten.
+void rewind(Graph& graph, Graph& to);
+
+// Gives `graph` fresh weights as a new network has them: weights from N(0, gain / fan_in), biases
+// and norms as they are made, running statistics too. Masks stay.
+void reinitialize(Graph& graph, uint64_t seed, double gain = 1);
+
+}  // namespace pare

@@ -1,0 +1,75 @@
+// What the files of `pare prune` share: the options, and a run from the file that is read to the
+// report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
+// prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_train.cpp trains,
+// prune_report.cpp measures and prints.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compress/prune/lottery.h"
+#include "compress/prune/prune.h"
+#include "optim/evaluate.h"
+#include "tools/training.h"
+
+namespace pare::tool {
+
+struct PruneFlags {
+  std::string model;  // a file, or the name of a network
+  std::string method = "magnitude", structure = "unstructured", scope = "global", when = "one-shot",
+              ramp = "cubic", control = "none";
+  double sparsity = 0.9;
+  std::optional<int> rounds;  // default: 3, or what the criterion wants at initialization
+  double ramp_begin = 0, ramp_end = 0.75;  // shares of the training
+  int64_t every = 100;                     // steps between changes of masks
+  double fraction = 0.3;                   // of connections that dynamic pruning moves
+  int64_t rewind = 0;                      // step whose weights a lottery ticket goes back to
+};
+
+struct PruneRun {
+  CommonOptions common;
+  TrainingFlags training;
+  PruneFlags flags;
+  std::string resume;
+
+  Graph graph, original;  // being pruned; as it was
+  Dataset data;
+  std::string out;
+  Device device;  // of the trainings; what looks for weights works on the CPU
+  std::unique_ptr<Criterion> criterion;
+  std::vector<Batch> sample;             // what the criterion looks at, where it needs data
+  int round = 1;                         // that is being pruned or trained
+  int64_t epochs = 0;                    // trained in this run
+  Evaluation before, pruned, after;      // on the test part; pruned: before the last training
+  std::optional<Checkpoint> checkpoint;  // of the training to go on with
+  struct Control {
+    int64_t epochs = 0;
+    Evaluation result;
+    std::string file;
+  };
+  std::optional<Control> control;
+
+  PruneOptions how() const;  // of a pass to the last sparsity
+  int rounds() const;
+};
+
+// Throws Error{usage} for options that are out of range or do not go together; reads no file.
+void check_prune_flags(const PruneRun& run);
+
+// Flags and stage as the text that a checkpoint carries, and back.
+std::string task_of(const PruneRun& run);
+void read_task(PruneRun& run, const std::string& task);
+
+// All rounds of eliminating and training that --when asks for. Leaves `graph` finished.
+void prune_and_train(PruneRun& run);
+// Removes weights until `sparsity` of them are gone, and says what is left.
+void eliminate(PruneRun& run, double sparsity);
+// Trains `graph`, or goes on with the checkpoint. `ticket`, where there is one, is filled.
+void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket = nullptr);
+// Trains fresh weights under the same masks for as long as the pruned network was trained.
+void train_control(PruneRun& run);
+// Prints accuracy, size and speed before and after. `out` is written.
+void report(PruneRun& run);
+
+}  // namespace pare::tool

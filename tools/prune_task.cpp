@@ -1,0 +1,96 @@
+// What a checkpoint of `pare prune` carries so that the whole command can be resumed: its options
+// and how far it has come. Numbers read back exactly.
+#include "core/json.h"
+#include "tools/prune.h"
+
+namespace pare::tool {
+namespace {
+
+template <class Run, class F>
+void each_field(Run& r, F&& f) {
+  auto& p = r.flags;
+  f("model", p.model);
+  f("method", p.method);
+  f("structure", p.structure);
+  f("scope", p.scope);
+  f("when", p.when);
+  f("ramp", p.ramp);
+  f("control", p.control);
+  f("sparsity", p.sparsity);
+  f("rounds", p.rounds);
+  f("ramp_begin", p.ramp_begin);
+  f("ramp_end", p.ramp_end);
+  f("every", p.every);
+  f("fraction", p.fraction);
+  f("rewind", p.rewind);
+  auto& t = r.training;
+  f("epochs", t.epochs);
+  f("optimizer", t.optimizer);
+  f("schedule", t.schedule);
+  f("augment", t.augment);
+  f("rate", t.rate);
+  f("momentum", t.momentum);
+  f("weight_decay", t.weight_decay);
+  f("warmup", t.warmup);
+  f("clip", t.clip);
+  f("holdout", t.holdout);
+  f("average", t.average);
+  f("precision", t.precision);
+  f("teacher", t.teacher);
+  f("alpha", t.alpha);
+  f("temperature", t.temperature);
+  auto& c = r.common;
+  f("data", c.data);
+  f("data_dir", c.data_dir);
+  f("seed", c.seed);
+  f("batch", c.batch);
+  f("round", r.round);
+  f("trained_epochs", r.epochs);
+  f("accuracy_before", r.before.accuracy);
+  f("accuracy_pruned", r.pruned.accuracy);
+}
+
+template <class T>
+void write(Json& j, const char* name, const T& value) {
+  j[name] = value;
+}
+template <class T>
+void write(Json& j, const char* name, const std::optional<T>& value) {
+  if (value) j[name] = *value;
+}
+template <class T>
+void read(const Json& j, const char* name, T& value) {
+  value = j.at(name).get<T>();
+}
+template <class T>
+void read(const Json& j, const char* name, std::optional<T>& value) {
+  value = j.contains(name) ? std::optional<T>(j.at(name).get<T>()) : std::nullopt;
+}
+
+}  // namespace
+
+std::string task_of(const PruneRun& run) {
+  Json prune = Json::object();
+  each_field(run, [&](const char* name, const auto& value) { write(prune, name, value); });
+  const std::string training = task_of(run.training);
+  Json task = training.empty() ? Json::object() : parse_json(training, "the task");
+  task["prune"] = std::move(prune);
+  return to_text(task);
+}
+
+void read_task(PruneRun& run, const std::string& task) {
+  const Json j = task.empty() ? Json::object() : parse_json(task, "the checkpoint's task");
+  check(j.is_object() && j.contains("prune"), ErrorCode::bad_input,
+        "{}: a checkpoint, but not one of pare prune; go on with pare train --resume", run.resume);
+  const std::string data = run.common.data, folder = run.common.data_dir;
+  try {
+    each_field(run, [&](const char* name, auto& value) { read(j.at("prune"), name, value); });
+  } catch (const nlohmann::json::exception& e) {
+    fail(ErrorCode::bad_input, "{}: the checkpoint's task is damaged: {}", run.resume, e.what());
+  }
+  // Data may have moved since.
+  if (!data.empty()) run.common.data = data;
+  if (!folder.empty()) run.common.data_dir = folder;
+}
+
+}  // namespace pare::tool

@@ -1,0 +1,120 @@
+// The order of `pare prune`: what --when means, as rounds of eliminating and training.
+#include "compress/prune/ramp.h"
+#include "tools/history.h"
+#include "tools/prune.h"
+#include "tools/summary.h"
+
+namespace pare::tool {
+namespace {
+
+void known(const char* option, const std::string& value,
+           std::initializer_list<std::string_view> values) {
+  check(std::find(values.begin(), values.end(), value) != values.end(), "{} '{}' is unknown{}",
+        option, value, suggest(value, values.begin(), values.size()));
+}
+
+void write_history(PruneRun& run) {
+  const PruneFlags& f = run.flags;
+  add_history(run.graph, {{"did", "prune"},
+                          {"method", f.method},
+                          {"structure", f.structure},
+                          {"scope", f.scope},
+                          {"when", f.when},
+                          {"rounds", run.rounds()},
+                          {"sparsity", f.sparsity}});
+}
+
+// What cutting at once would leave, for comparison: the graph itself stays whole.
+void judge_one_shot(PruneRun& run) {
+  Graph whole = std::move(run.graph);
+  run.graph = whole.clone();
+  eliminate(run, run.flags.sparsity);
+  run.graph = std::move(whole);
+}
+
+// The weights that a ticket goes back to: of a file, those that its seed gives again.
+Graph initial_weights(const PruneRun& run) {
+  const auto seed = initial_seed(run.graph);
+  check(seed.has_value(), ErrorCode::bad_input,
+        "{} does not say which seed its training began with, so its initial weights cannot be made "
+        "again; name the model instead of the file",
+        run.flags.model);
+  check(run.flags.rewind == 0,
+        "--rewind {}: only the initial weights of a file can be made again; name the model instead "
+        "of the file",
+        run.flags.rewind);
+  return new_model(run.graph.get_metadata("model"), run.data, *seed);
+}
+
+void draw_ticket(PruneRun& run) {
+  auto ticket = std::make_shared<RememberStep>(run.flags.rewind);
+  if (!run.checkpoint) {
+    run.round = 0;
+    if (trained_epochs(run.graph) > 0) {
+      ticket = std::make_shared<RememberStep>(initial_weights(run));
+      run.round = 1;
+    }
+  }
+  for (; run.round <= run.rounds(); ++run.round) {
+    if (!run.checkpoint && run.round > 0) {
+      eliminate(run, sparsity_after(run.round, run.rounds(), run.flags.sparsity));
+      rewind(run.graph, ticket->graph());
+      if (run.round == run.rounds()) write_history(run);
+    }
+    note(run.common, "training {} of {}", run.round + 1, run.rounds() + 1);
+    train(run, ticket);
+    if (run.round == 0) run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
+  }
+}
+
+}  // namespace
+
+int PruneRun::rounds() const {
+  if (flags.when == "init") return flags.rounds.value_or(criterion->rounds());
+  if (flags.when == "iterative" || flags.when == "lottery") return flags.rounds.value_or(3);
+  return 1;
+}
+
+void check_prune_flags(const PruneRun& run) {
+  const PruneFlags& f = run.flags;
+  known("--when", f.when, {"one-shot", "iterative", "gradual", "init", "lottery", "dynamic"});
+  known("--control", f.control, {"none", "scratch"});
+  make_criterion(f.method);
+  parse_prune_scope(f.scope);
+  parse_ramp(f.ramp);
+  const PruneStructure structure = parse_structure(f.structure);
+  check(f.sparsity >= 0 && f.sparsity <= 1, "--sparsity {}, expected a share between 0 and 1",
+        f.sparsity);
+  check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,
+        "--rounds {}, expected 1 to 1000", *f.rounds);
+  check(f.rewind >= 0, "--rewind {}, expected a step of at least 0", f.rewind);
+  check(f.ramp_begin >= 0 && f.ramp_begin < f.ramp_end && f.ramp_end <= 1,
+        "--ramp-begin {}, --ramp-end {}: expected 0 <= begin < end <= 1", f.ramp_begin, f.ramp_end);
+  check(f.every >= 1, "--every {}, expected at least one step", f.every);
+  check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
+        "--when {} changes the sparsity step by step; {} has one only", f.when, f.structure);
+  check(run.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",
+        "--when {} prunes while the network trains; --epochs 0 leaves it no training", f.when);
+  check(f.when != "dynamic" || f.method == "magnitude",
+        "--when dynamic drops by magnitude and grows by gradient; --method {} has no part in it",
+        f.method);
+}
+
+void prune_and_train(PruneRun& run) {
+  const std::string& when = run.flags.when;
+  if (when == "lottery") return draw_ticket(run);
+  if (when == "dynamic") run.criterion = make_criterion("random", run.common.seed);
+  const int trainings = when == "iterative" ? run.rounds() : 1;
+  for (; run.round <= trainings; ++run.round) {
+    if (!run.checkpoint) {
+      if (when == "gradual")
+        judge_one_shot(run);
+      else
+        eliminate(run, sparsity_after(run.round, trainings, run.flags.sparsity));
+      if (run.round == trainings) write_history(run);
+    }
+    train(run);
+  }
+}
+
+}  // namespace pare::tool
