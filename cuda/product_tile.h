@@ -105,7 +105,7 @@ struct Stage {
   static constexpr int piece = sectors && Source::across ? 8 / width : line;
   const Source& source;
   typename Source::Place places[count];
-  Vector<T, width> held[count];
+  Vector<T, width> held[count] = {};
 
   PARE_DEVICE static int vector(int i) { return thread_x() + i * threads; }
   PARE_DEVICE static int row_of(int v) {
