@@ -1,6 +1,7 @@
 #include "autograd/graph.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 namespace pare {
@@ -42,7 +43,9 @@ Attrs at_batch(const Attrs& attrs, int64_t batch) {
   Attrs out = attrs;
   for (Attrs::Entry& e : out) {
     for (int i = 0; i < e.ints.count; ++i)
-      if (e.ints.symbolic >> i & 1) e.ints.values[i] *= batch;
+      if (e.ints.symbolic >> i & 1)
+        check(!__builtin_mul_overflow(e.ints.values[i], batch, &e.ints.values[i]),
+              "the attribute '{}' is too large at batch {}", e.name, batch);
     e.ints.symbolic = 0;
   }
   return out;
@@ -50,12 +53,16 @@ Attrs at_batch(const Attrs& attrs, int64_t batch) {
 
 }  // namespace
 
-void Graph::changed() { planned_ = false; }
+void Graph::changed() { plan_.reset(); }
 
-void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
-  if (!planned_) {
+std::shared_ptr<const Graph::Plan> Graph::plan() {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (!plan_) {
     verify();
-    last_uses_.assign(nodes.size(), {});
+    auto plan = std::make_shared<Plan>();
+    auto& last_uses = plan->last_uses;
+    last_uses.resize(nodes.size());
     std::vector<bool> seen(values.size());
     for (const int out : outputs) seen[size_t(out)] = true;
     for (size_t n = nodes.size(); n-- > 0;) {
@@ -63,11 +70,16 @@ void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
         for (const int v : *ids)
           if (!seen[size_t(v)]) {
             seen[size_t(v)] = true;
-            last_uses_[n].push_back(v);
+            last_uses[n].push_back(v);
           }
     }
-    planned_ = true;
+    plan_ = std::move(plan);
   }
+  return plan_;
+}
+
+void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
+  const std::shared_ptr<const Plan> plan = this->plan();
   const Ints& expected = values[size_t(input)].shape;
   check(x.rank() == expected.size(), "the network takes {} axes, the input is {}",
         int(expected.size()), x.shape());
@@ -77,15 +89,17 @@ void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
   const int64_t batch = x.rank() ? x.size(0) : 1;
 
   table[size_t(input)] = x;
-  std::array<Tensor, 16> in;
+  std::array<Tensor, max_inputs> in;
   std::array<Tensor, max_outputs> out;
-  std::array<Buffer*, 4> buffer_list{};
+  std::array<Buffer*, max_buffers> buffer_list{};
   for (size_t k = 0; k < nodes.size(); ++k) {
     const GraphNode& node = nodes[k];
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const size_t id = size_t(node.inputs[i]);
       if (!table[id].defined()) {
-        const GraphValue& v = values[id];
+        GraphValue& v = values[id];
+        if (v.kind == ValueKind::constant && v.constant.device() != x.device())
+          v.constant = v.constant.to(x.device());
         table[id] = v.kind == ValueKind::param ? v.param() : v.constant;
       }
       in[i] = table[id];
@@ -106,7 +120,7 @@ void Graph::replay(const Tensor& x, Mode mode, std::vector<Tensor>& table) {
       table[size_t(node.outputs[i])] = std::move(out[i]);
     for (Tensor& t : out) t = Tensor();
     for (Tensor& t : inputs) t = Tensor();
-    for (const int dead : last_uses_[k]) table[size_t(dead)] = Tensor();
+    for (const int dead : plan->last_uses[k]) table[size_t(dead)] = Tensor();
   }
 }
 
@@ -128,6 +142,18 @@ void Graph::visit(Visitor& visitor) {
   for (GraphValue& v : values)
     if (v.kind == ValueKind::param) visitor(v.name, v.param);
   for (GraphBuffer& b : buffers) visitor(b.name, b.buffer);
+}
+
+void Graph::follow(Device device) {
+  for (GraphValue& v : values)
+    if (v.kind == ValueKind::constant) v.constant = v.constant.to(device);
+}
+void Graph::follow(DType dtype) {
+  for (GraphValue& v : values) {
+    if (!is_float(v.dtype)) continue;
+    v.dtype = dtype;
+    if (v.kind == ValueKind::constant) v.constant = v.constant.to(dtype);
+  }
 }
 
 Graph Graph::share() const {
@@ -175,10 +201,20 @@ void Graph::verify() const {
   for (const GraphNode& node : nodes) {
     need(node.op != nullptr, "graph: node '{}' has no op", node.name);
     need(names.insert(node.name).second, "graph: two nodes are named '{}'", node.name);
-    need(!node.inputs.empty() && node.inputs.size() <= 16 && !node.outputs.empty() &&
-             node.outputs.size() <= size_t(max_outputs) && node.buffers.size() <= 4,
-         "graph: node '{}' has {} inputs, {} outputs, {} buffers", node.name, node.inputs.size(),
-         node.outputs.size(), node.buffers.size());
+    need(node.op->inputs.holds(node.inputs.size()) && !node.outputs.empty() &&
+             node.outputs.size() <= size_t(max_outputs) &&
+             node.op->buffers.holds(node.buffers.size()),
+         "graph: node '{}' has {} inputs, {} outputs, {} buffers, which {} does not take",
+         node.name, node.inputs.size(), node.outputs.size(), node.buffers.size(), node.op->name);
+    for (const AttrRule& rule : node.op->attributes) {
+      const bool given =
+          !rule.name ||
+          std::any_of(node.attrs.begin(), node.attrs.end(), [&](const Attrs::Entry& e) {
+            return e.kind == rule.kind && std::string_view(e.name) == rule.name;
+          });
+      need(given, "graph: node '{}' lacks the attribute '{}' of {}", node.name, rule.name,
+           node.op->name);
+    }
     for (const int id : node.inputs)
       need(known(id) && made[size_t(id)], "graph: node '{}' reads value {} before it is made",
            node.name, id);

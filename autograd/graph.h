@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,14 +54,21 @@ class Graph : public Module {
   Tensor forward(const Tensor& x, Mode mode) override;  // the first output
   std::vector<Tensor> run(const Tensor& x, Mode mode = Mode::eval);
   void visit(Visitor& visitor) override;
+  void follow(Device device) override;  // constants
+  void follow(DType dtype) override;    // constants, and the types of values
 
   // Own copies of parameters, masks, slots, transforms, buffers; ties kept.
   Graph clone() const;
   // The same nodes over the same parameters, constants and buffers, for a pass that edits.
   Graph share() const;
   // Throws Error{bad_input} naming the first thing that is wrong: ids out of range, values used
-  // before they are made or made twice, names that repeat, missing parameters.
+  // before they are made or made twice, names that repeat, missing parameters, a number of inputs
+  // or buffers that an op does not take, missing attributes.
   void verify() const;
+  // The same, then every op's own checks at batches 1 and 2, without computing: shapes and types
+  // must be what `values` says, and what is alive at a time must fit `bytes`. Throws
+  // Error{bad_input}.
+  void verify_shapes(int64_t bytes);
 
   // Shape of the input at the given batch.
   Shape input_shape(int64_t batch) const;
@@ -85,15 +93,19 @@ class Graph : public Module {
 
  private:
   struct Table;
+  struct Plan {
+    std::vector<std::vector<int>> last_uses;  // per node: values that die with it
+  };
   void replay(const Tensor& x, Mode mode, std::vector<Tensor>& table);
-  std::vector<std::vector<int>> last_uses_;  // per node: values that die with it
-  bool planned_ = false;
+  std::shared_ptr<const Plan> plan();  // threads that evaluate one graph share it
+  std::shared_ptr<const Plan> plan_;
 };
 
 // Records one forward pass of `module` as a graph whose parameters and buffers are the module's
 // own. Runs it in both modes and at two batch sizes, without side effects on buffers: what differs
-// in any other way than by the batch, reading a tensor's values on the host, or branching on the
-// mode, is an Error naming the scope. `sample` gives shape and type of the input (any batch).
+// in any other way than by the batch, also where it follows the input's values, reading a tensor's
+// values on the host, or branching on the mode, is an Error naming the scope. `sample` gives shape
+// and type of the input (any batch).
 Graph capture(Module& module, const Tensor& sample);
 
 std::string to_string(const Graph& graph);  // one line a node

@@ -76,6 +76,23 @@ void change_state(Module& module, F&& change) {
   }
 }
 
+// Tells a module and all below it.
+template <class T>
+void tell(Module& module, T news) {
+  struct Teller : Visitor {
+    T news;
+    void operator()(const std::string&, Param&) override {}
+    void operator()(const std::string&, Buffer&) override {}
+    void operator()(const std::string&, Module& child) override {
+      child.follow(news);
+      child.visit(*this);
+    }
+  };
+  Teller teller;
+  teller.news = news;
+  teller("", module);
+}
+
 }  // namespace
 
 Tensor Module::operator()(const Tensor& x, Mode mode) {
@@ -90,6 +107,12 @@ Tensor Module::operator()(const Tensor& x, Mode mode) {
   }
   const ScopeName scope(scope_);
   return forward(x, mode);
+}
+
+void Module::name_child(Module& child, const std::string& name) {
+  NameGiver giver;
+  giver.scope_of = [](Module& m) { return &m.scope_; };
+  giver(name, child);
 }
 
 std::vector<std::pair<std::string, Param>> named_parameters(Module& module) {
@@ -122,6 +145,7 @@ void to_device(Module& module, Device device) {
   });
   for (Param& p : parameters(module))
     if (p.state().mask.defined()) p.state().mask = p.state().mask.to(device);
+  tell(module, device);
 }
 
 void to_dtype(Module& module, DType dtype) {
@@ -129,6 +153,7 @@ void to_dtype(Module& module, DType dtype) {
   change_state(module, [&](Tensor& t) {
     if (t.defined() && is_float(t.dtype())) t = t.to(dtype);
   });
+  tell(module, dtype);
 }
 
 }  // namespace pare

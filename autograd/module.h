@@ -34,8 +34,16 @@ class Module {
   // Names every parameter, buffer and child: visitor("weight", weight).
   virtual void visit(Visitor& visitor) = 0;
 
+  // After to_device and to_dtype: what it holds besides parameters and buffers follows.
+  virtual void follow(Device) {}
+  virtual void follow(DType) {}
+
   // forward() under this module's scope name, which errors and node names carry.
   Tensor operator()(const Tensor& x, Mode mode = Mode::eval);
+
+ protected:
+  // Names a child, and those below it, that joins after visit() may have been walked.
+  static void name_child(Module& child, const std::string& name);
 
  private:
   std::string scope_;  // name given by the parent's visit; "" at the root

@@ -1,5 +1,6 @@
 #include "autograd/op.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -7,6 +8,7 @@
 #include "autograd/ops/builtin.h"
 #include "autograd/param.h"
 #include "autograd/plugin.h"
+#include "core/device_graph.h"
 #include "core/random.h"
 #include "core/tensor_arg.h"
 
@@ -24,13 +26,10 @@ OpRegistry& op_registry() {
 }
 
 thread_local Recorder* active_recorder = nullptr;
-
-constexpr int max_args = 16;
+thread_local ShapesOnly* shapes_only = nullptr;
 
 void run_forward_kernel(Call& call) {
-  check(call.inputs.size() <= max_args, "{}: {} inputs, at most {} reach a kernel", call.op->name,
-        call.inputs.size(), max_args);
-  std::array<TensorArg, max_args> in, buf;
+  std::array<TensorArg, max_inputs> in, buf;
   std::array<TensorArg, max_outputs> out;
   KernelArgs args;
   for (size_t i = 0; i < call.inputs.size(); ++i) in[i] = tensor_arg(call.inputs[i]);
@@ -50,10 +49,24 @@ void run_forward_kernel(Call& call) {
 
 }  // namespace
 
+const Op& internal_op(const Op& op) {
+  auto* kept = new Op(op);
+  kept->forward_kernel = new Kernel(std::string(op.name) + ".forward");
+  kept->backward_kernel = new Kernel(std::string(op.name) + ".backward");
+  return *kept;
+}
+
 const Op& register_op(const Op& op) {
   OpRegistry& r = op_registry();
   const std::lock_guard lock(r.mutex);
   check(op.name && (op.infer || op.composite), "register_op: an op needs a name and an infer rule");
+  check(
+      op.inputs.least >= 1 && op.inputs.most <= max_inputs && op.buffers.least >= 0 &&
+          op.buffers.most <= max_buffers,
+      "register_op: '{}' takes {} to {} inputs and {} to {} buffers; at most {} and {}, one input "
+      "at least",
+      op.name, op.inputs.least, op.inputs.most, op.buffers.least, op.buffers.most, max_inputs,
+      max_buffers);
   check(!r.by_name.contains(op.name), "register_op: '{}' is registered already", op.name);
   r.ops.push_back(op);
   Op& kept = r.ops.back();
@@ -83,15 +96,55 @@ std::vector<const Op*> registered_ops() {
   return all;
 }
 
-void Call::output(const Shape& shape, DType dtype, Format format) {
-  outputs[size_t(output_count++)] = Tensor::empty(shape, dtype, format, x().device());
+void Call::add_output(Tensor tensor) {
+  check(output_count < max_outputs, "{}: more than {} outputs", op->name, max_outputs);
+  for (const int64_t extent : tensor.shape())
+    check(extent <= max_extent, "{}: output {} has an axis longer than {}", op->name,
+          tensor.shape(), max_extent);
+  outputs[size_t(output_count++)] = std::move(tensor);
 }
-void Call::output(const Tensor& tensor) { outputs[size_t(output_count++)] = tensor; }
-void Call::require(int i, Format format) { inputs[size_t(i)] = x(i).in_format(format); }
+
+void Call::output(const Shape& shape) {
+  const bool alike = std::all_of(inputs.begin(), inputs.end(),
+                                 [&](const Tensor& t) { return t.shape() == shape; });
+  for (int i = 0; i < int(inputs.size()); ++i)
+    if (!(required_ >> i & 1))
+      inputs[size_t(i)] = x(i).in_format(alike ? x().format() : Format::plain);
+  if (!alike)  // outputs of the inputs' shape, declared before, follow them
+    for (int i = 0; i < output_count; ++i)
+      if (Tensor& t = outputs[size_t(i)];
+          following_ >> i & 1 && t.format() != Format::plain && !(required_ & 1))
+        t = Tensor::empty(t.shape(), t.dtype(), Format::plain, t.device());
+  following_ |= 1u << output_count;
+  output(shape, x().dtype(), x().shape() == shape ? x().format() : Format::plain);
+}
+void Call::output(const Shape& shape, DType dtype, Format format) {
+  if (shapes_only) {
+    int64_t bytes = 0;
+    check(!__builtin_mul_overflow(shape.elements(), int64_t(size_of(dtype)), &bytes) &&
+              bytes <= shapes_only->left,
+          ErrorCode::bad_input, "{}: its output {} is too large for a model of this size", op->name,
+          shape);
+    shapes_only->left -= bytes;
+  }
+  add_output(Tensor::empty(shape, dtype, format, x().device()));
+}
+void Call::output(const Tensor& tensor) { add_output(tensor); }
+void Call::require(int i, Format format) {
+  required_ |= 1u << i;
+  inputs[size_t(i)] = x(i).in_format(format);
+}
+void Call::workspace(int64_t bytes) const {
+  check(!shapes_only || bytes <= shapes_only->left, ErrorCode::bad_input,
+        "{}: {} bytes of workspace are too many for a model of this size", op->name, bytes);
+}
+
+ShapesOnly::ShapesOnly(int64_t bytes) : left(bytes), previous_(shapes_only) { shapes_only = this; }
+ShapesOnly::~ShapesOnly() { shapes_only = previous_; }
 
 void run_backward(BackwardCall& call) {
   if (call.op->backward) return call.op->backward(call);
-  std::array<TensorArg, max_args> in, grad_in, buf;
+  std::array<TensorArg, max_inputs> in, grad_in, buf;
   std::array<TensorArg, max_outputs> out, grad_out;
   for (size_t i = 0; i < call.inputs.size(); ++i) {
     in[i] = tensor_arg(call.inputs[i]);
@@ -127,14 +180,25 @@ RecorderScope::~RecorderScope() { active_recorder = previous_; }
 
 void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span<Tensor> outputs,
            const ApplyOptions& options) {
-  check(inputs.size() <= max_args, "{}: {} inputs, at most {}", op.name, inputs.size(), max_args);
+  check(op.inputs.holds(inputs.size()), "{}: {} inputs, expected {} to {}", op.name, inputs.size(),
+        op.inputs.least, op.inputs.most);
+  check(op.buffers.holds(options.buffers.size()), "{}: {} buffers, expected {} to {}", op.name,
+        options.buffers.size(), op.buffers.least, op.buffers.most);
   Recorder* recorder = active_recorder;
+  if (recorder && op.masked_form)
+    if (const Tensor pattern = recorder->pattern_of(inputs[1]); pattern.defined())
+      if (const Op* form = op.masked_form(inputs)) {
+        std::array<Tensor, max_inputs> with;
+        std::copy(inputs.begin(), inputs.end(), with.begin());
+        with[inputs.size()] = pattern;
+        return apply(*form, {with.data(), inputs.size() + 1}, attrs, outputs, options);
+      }
   Call call;
   call.op = &op;
   call.attrs = &attrs;
   call.buffers = options.buffers;
   call.mode = options.mode;
-  std::array<Tensor, max_args> original;
+  std::array<Tensor, max_inputs> original;
   for (size_t i = 0; i < inputs.size(); ++i) {
     check(inputs[i].defined(), "{}: input {} is empty", op.name, i);
     check(inputs[i].device() == inputs[0].device(), "{}: input {} is on {}, input 0 on {}", op.name,
@@ -149,14 +213,19 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
     name = made_up;
   }
   if (op.keyed) {
+    check(!DeviceGraph::recording(), ErrorCode::device,
+          "{} draws new numbers at every run, which recorded work cannot", op.name);
     const RunKey key = run_key();
     call.key = mix_keys(mix_keys(key.seed, key.step), hash_name(name));
   }
-  if (op.infer) op.infer(call);
+  const bool runs_parts = op.composite && !(shapes_only && op.infer);
+  if (op.infer && !runs_parts) op.infer(call);
   const bool open = op.composite && recorder && !recorder->keeps_composites();
-  if (op.composite) {
+  if (runs_parts) {
     const RecorderScope scope(open ? recorder : nullptr);
     op.forward(call);
+  } else if (shapes_only) {
+    // infer has said all there is to know.
   } else if (op.forward) {
     op.forward(call);
   } else {
@@ -173,7 +242,8 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
 
 Tensor apply(const Op& op, std::initializer_list<const Tensor*> inputs, const Attrs& attrs,
              const ApplyOptions& options) {
-  std::array<Tensor, max_args> in;
+  std::array<Tensor, max_inputs> in;
+  check(inputs.size() <= in.size(), "{}: {} inputs, at most {}", op.name, inputs.size(), in.size());
   size_t n = 0;
   for (const Tensor* t : inputs) in[n++] = *t;
   std::array<Tensor, max_outputs> out;

@@ -23,7 +23,10 @@ namespace pare {
 class Buffer;
 struct Op;
 
-constexpr int max_outputs = 4;
+constexpr int max_inputs = 16, max_outputs = 4, max_buffers = 4;
+// No computed tensor has a longer axis, so that sums and small multiples of extents cannot
+// overflow.
+constexpr int64_t max_extent = int64_t(1) << 40;
 
 // A forward call: inputs and attributes in, outputs to fill. `infer` describes the outputs (with
 // `output`), and may ask for inputs in another format; `run` computes.
@@ -39,13 +42,23 @@ class Call {
   int output_count = 0;
 
   const Tensor& x(int i = 0) const { return inputs[size_t(i)]; }
-  // Declares the next output. Dtype, device and (by default) format follow input 0.
-  void output(const Shape& shape) { output(shape, x().dtype(), Format::plain); }
+  // Declares the next output, of input 0's type, for a kernel that knows no formats. Where all
+  // inputs have the output's shape, all take input 0's format and so does the output: one index
+  // walks them all. Otherwise everything is plain. Inputs that `require` named stay as required.
+  void output(const Shape& shape);
+  // The same where infer knows better: whatever the formats of the inputs are by now.
   void output(const Shape& shape, DType dtype, Format format);
   // Declares the next output as sharing the bytes of `tensor` (views).
   void output(const Tensor& tensor);
   // Converts input i; what backward sees and returns for it is in that format too.
   void require(int i, Format format);
+  // Says that the kernel will need so many bytes besides its outputs; only loading a file asks.
+  void workspace(int64_t bytes) const;
+
+ private:
+  void add_output(Tensor tensor);
+  uint32_t required_ = 0,
+           following_ = 0;  // inputs `require` named; outputs declared by shape alone
 };
 
 // A backward call: what the op saved, the gradients of its outputs, and where gradients go.
@@ -70,11 +83,24 @@ class BackwardCall {
   bool wants(int i) const { return grad_inputs[size_t(i)].defined(); }
 };
 
+struct Count {
+  int least, most;
+  bool holds(size_t n) const { return n >= size_t(least) && n <= size_t(most); }
+};
+// An attribute that every node of an op has.
+struct AttrRule {
+  const char* name = nullptr;
+  Attrs::Kind kind = Attrs::Kind::integer;
+};
+
 struct Op {
   const char* name = nullptr;
   int version = 1;
-  uint32_t saves_inputs = 0;   // bit i: backward reads input i
-  uint32_t saves_outputs = 0;  // bit i: backward reads output i
+  // What infer, forward and backward may count on; `apply` and Graph::verify hold it.
+  Count inputs{1, max_inputs}, buffers{0, max_buffers};
+  std::array<AttrRule, Attrs::capacity> attributes{};  // held by Graph::verify
+  uint32_t saves_inputs = 0;                           // bit i: backward reads input i
+  uint32_t saves_outputs = 0;                          // bit i: backward reads output i
   // Checks inputs and attributes and declares the outputs.
   void (*infer)(Call&) = nullptr;
   // Null: the device's kernel "NAME.forward" / "NAME.backward".
@@ -85,13 +111,18 @@ struct Op {
   // destinations: views, adds, and ops composed of others.
   bool passes_gradients = false;
   // forward is written in other ops: a tape records those instead of this one, so it needs no
-  // backward; a capture and a file keep the one node.
+  // backward; a capture and a file keep the one node. Its infer, if any, serves ShapesOnly alone.
   bool composite = false;
   bool keyed = false;  // draws random numbers: `key` is derived from seed, step and node name
   // Facets.
   Coupling coupling = Coupling::unknown;   // how channels belong together, for structured pruning
   void (*couple)(ChannelTies&) = nullptr;  // a rule beyond the common kinds
   void (*resize)(const ChannelCut&, Attrs&) = nullptr;  // attributes that follow removed channels
+  // The form of the op for a matrix (input 1) that is a parameter with a frozen mask, or null where
+  // it does not pay; it takes the mask's pattern (core/sparse_pattern.h) behind the other inputs
+  // and writes the gradient of kept weights alone. Tapes alone use it, so graphs never hold it.
+  const Op* (*masked_form)(std::span<const Tensor> inputs) = nullptr;
+  bool writes_kept_gradient = false;       // of input 1: what a masked form does
   int64_t (*macs)(const Call&) = nullptr;  // multiply-accumulates of one forward; null: none
 
   // Filled by register_op.
@@ -101,6 +132,8 @@ struct Op {
   const Kernel* backward_kernel = nullptr;
 };
 
+// An op that no file or graph may name: kernels as for a registered one.
+const Op& internal_op(const Op& op);
 // Makes an op known by name; the returned reference lives as long as the program. Registering an
 // existing name with the same version is an error.
 const Op& register_op(const Op& op);
@@ -120,6 +153,21 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
 Tensor apply(const Op& op, std::initializer_list<const Tensor*> inputs, const Attrs& attrs = {},
              const ApplyOptions& options = {});
 
+// While one lives, ops of this thread check their inputs and declare their outputs but compute
+// nothing: elements are undefined. Outputs and workspace may take `bytes` together; more throws
+// Error{bad_input}.
+class ShapesOnly {
+ public:
+  explicit ShapesOnly(int64_t bytes);
+  ~ShapesOnly();
+  ShapesOnly(const ShapesOnly&) = delete;
+  ShapesOnly& operator=(const ShapesOnly&) = delete;
+  int64_t left;  // bytes; who runs the ops gives back what outputs took when they die
+
+ private:
+  ShapesOnly* previous_;
+};
+
 // Runs an op's backward: its own function, or the device's kernel.
 void run_backward(BackwardCall& call);
 
@@ -132,6 +180,9 @@ class Recorder {
   virtual bool needs_names() const { return false; }
   // Whether a composite op is kept as one node (captures) or as the ops it consists of (tapes).
   virtual bool keeps_composites() const { return true; }
+  // The pattern of the frozen mask of a parameter with zeros enough for a masked form; else
+  // nothing.
+  virtual Tensor pattern_of(const Tensor&) const { return {}; }
 };
 Recorder* current_recorder();
 void set_current_recorder(Recorder* recorder);

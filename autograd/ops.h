@@ -24,7 +24,8 @@ struct Conv2dOptions {
 // x[n,c,h,w] with weight[o,c/groups,kh,kw] and bias[o], which may be absent; nhwc storage.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options = {});
-// Largest element of each kernel x kernel window; stride 0 means the kernel's size.
+// Largest element of each kernel x kernel window, NaN where it holds one; stride 0 means the
+// kernel's size.
 Tensor max_pool2d(const Tensor& x, int kernel, int stride = 0);
 // Mean of each kernel x kernel window; stride 0 means the kernel's size.
 Tensor avg_pool2d(const Tensor& x, int kernel, int stride = 0);
@@ -73,10 +74,10 @@ Tensor log_softmax(const Tensor& x);
 // Axes in another order: axis i of the result is axis order[i] of x.
 Tensor transpose(const Tensor& x, const Ints& order);
 
-// Elementwise; any shape and format.
+// Elementwise; any shape and format; NaN gives NaN.
 Tensor neg(const Tensor& x);
-Tensor exp(const Tensor& x);
-Tensor log(const Tensor& x);  // natural; -inf at 0, NaN below
+Tensor exp(const Tensor& x);  // 0 where the result would be denormal
+Tensor log(const Tensor& x);  // natural; -inf at 0 and denormals, NaN below
 Tensor sqrt(const Tensor& x);
 Tensor square(const Tensor& x);
 Tensor abs(const Tensor& x);  // gradient 0 at 0

@@ -1,29 +1,25 @@
 #include "autograd/param.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "autograd/tape.h"
+#include "core/sparse_pattern.h"
+#include "core/tensor_arg.h"
 
 namespace pare {
 namespace {
 
-// p[i] = mask[i] ? p[i] : 0, on the host. Multiplying would keep NaN and -0.
-template <class T>
-void zero_where_masked(T* p, const uint8_t* mask, int64_t n) {
-  for (int64_t i = 0; i < n; ++i)
-    if (!mask[i]) p[i] = T(0);
-}
-
+// t = 0 where the mask is 0. Multiplying would keep NaN and -0.
 void mask_tensor(const Tensor& t, const Tensor& mask) {
   if (!t.defined()) return;
-  if (t.device().type != DeviceType::cpu) {
-    const Tensor host = t.to(Device{});
-    mask_tensor(host, mask.to(Device{}));
-    t.copy_from(host);
-    return;
-  }
-  if (t.dtype() == DType::f32)
-    zero_where_masked(t.data<float>(), mask.data<uint8_t>(), t.elements());
-  else
-    zero_where_masked(t.data<double>(), mask.data<uint8_t>(), t.elements());
+  static const Kernel kernel("zero_masked");
+  const TensorArg in = tensor_arg(mask.in_format(t.format())), out = tensor_arg(t);
+  KernelArgs args;
+  args.inputs = &in;
+  args.outputs = &out;
+  args.input_count = args.output_count = 1;
+  kernel(t.device(), args);
 }
 
 }  // namespace
@@ -41,7 +37,7 @@ Tensor Param::operator()() const {
     // Captured graphs keep the transform on the parameter, so nothing of it is recorded there.
     const bool fold = book && book->folds_transforms();
     const ValueRef ref = t.ref();
-    const RecorderScope scope(fold ? nullptr : current_recorder());
+    const RecorderScope scope(!book || fold ? nullptr : current_recorder());
     if (s.mask_kind == MaskKind::soft) t = masked(t, s.mask);
     for (const auto& transform : s.transforms) t = (*transform)(t);
     if (fold) t.set_ref(ref);
@@ -58,6 +54,7 @@ void Param::set_mask(const Tensor& mask, MaskKind kind) {
         "mask is {} {}, the parameter needs u8 {}", mask.dtype(), mask.shape(), value().shape());
   state_->mask = mask;
   state_->mask_kind = kind;
+  state_->kept_grad = nullptr;
   apply_mask();
 }
 
@@ -68,6 +65,32 @@ void Param::apply_mask() {
   mask_tensor(s.grad, s.mask);
   for (auto& [name, slot] : s.slots)
     if (slot.shape() == s.value.shape()) mask_tensor(slot, s.mask);
+}
+
+Tensor Param::pattern() const {
+  ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::frozen || s.mask.rank() != 2 || s.value.dtype() != DType::f32 ||
+      s.mask.device().type != DeviceType::cpu || !s.transforms.empty())
+    return {};
+  constexpr int64_t worth_it = 4096;
+  const int64_t n = s.mask.elements();
+  const uint8_t* keep = s.mask.data<uint8_t>();
+  if (n < worth_it) return {};
+  // Whoever wrote into the mask need not have told.
+  const bool known = s.pattern_mask.defined() && s.pattern_mask.shape() == s.mask.shape() &&
+                     std::memcmp(s.pattern_mask.raw(), keep, size_t(n)) == 0;
+  if (!known) {
+    s.pattern_mask = s.mask.clone();
+    s.kept_grad = nullptr;
+    const int64_t zeros = std::count(keep, keep + n, uint8_t(0));
+    s.pattern = 10 * zeros >= 8 * n ? make_pattern(s.mask) : Tensor();
+  }
+  return s.pattern;
+}
+
+Tensor Param::pattern_of_grad() const {
+  const ParamState& s = *state_;
+  return s.grad.defined() && s.kept_grad == s.grad.raw() ? s.pattern : Tensor();
 }
 
 Tensor& Param::slot(const std::string& name) {

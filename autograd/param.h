@@ -39,6 +39,8 @@ struct ParamState {
   bool decay = true;      // takes weight decay (norm scales, biases and learned scales do not)
   Tensor mask;            // u8, shape of value, 1 keeps; undefined without one
   MaskKind mask_kind = MaskKind::none;
+  Tensor pattern, pattern_mask;     // see Param::pattern; the mask it was made of
+  const void* kept_grad = nullptr;  // the bytes of `grad` if it is zero where the mask drops
   std::vector<std::pair<std::string, Tensor>> slots;  // optimizer state by name
   int64_t steps = 0;                                  // optimizer steps taken; saved with the slots
   std::vector<std::shared_ptr<Transform>> transforms;
@@ -67,6 +69,11 @@ class Param {
   // Zeroes what the mask drops, in value, gradient and slots (frozen). u8, shape of value.
   void set_mask(const Tensor& mask, MaskKind kind = MaskKind::frozen);
   void apply_mask();  // value, gradient and slots again, after someone wrote them
+  // Where a frozen mask of a matrix keeps weights (core/sparse_pattern.h), for sparse training
+  // steps; undefined where there are too few zeros for them to pay: below 80 %, or a small matrix.
+  Tensor pattern() const;
+  // The same, if this step's gradient was written through it; else undefined.
+  Tensor pattern_of_grad() const;
   // The optimizer slot under `name`, made of zeros in the value's shape when new.
   Tensor& slot(const std::string& name);
 

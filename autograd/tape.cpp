@@ -9,7 +9,6 @@ namespace pare {
 namespace {
 
 std::atomic<uint64_t> next_run{1};
-constexpr size_t max_inputs = 16;
 
 }  // namespace
 
@@ -25,8 +24,8 @@ struct TapeNode {
   std::array<Tensor, max_inputs> inputs;  // saved ones only, as the kernel saw them
   std::array<Format, max_inputs> seen_formats{};
   std::array<Shape, max_inputs> input_shapes;
-  std::array<Tensor, max_outputs> outputs;       // saved ones only
-  std::array<std::optional<Buffer>, 4> buffers;  // handles: the state outlives its owner
+  std::array<Tensor, max_outputs> outputs;                 // saved ones only
+  std::array<std::optional<Buffer>, max_buffers> buffers;  // handles: the state outlives its owner
   int input_count = 0, output_count = 0, buffer_count = 0;
   int32_t first_output = 0;
   Mode mode = Mode::eval;
@@ -80,14 +79,20 @@ struct Tape::Work {
     for (int i = 0; i < n.buffer_count; ++i) n.buffers[size_t(i)].reset();
   }
 
-  // Where the gradient of value `id` is written, and whether it holds one already.
-  Tensor destination(int32_t id, bool& accumulate) {
+  // Where the gradient of value `id` is written, and whether it holds one already. An op that
+  // writes kept weights alone finds zeros everywhere else.
+  Tensor destination(int32_t id, bool& accumulate, bool kept_only = false) {
     Value& v = values[size_t(id)];
     if (v.param) {
       ParamState& s = v.param->state();
       if (!s.grad.defined() || s.grad.shape() != v.shape || s.grad.dtype() != v.dtype)
         s.grad = Tensor::empty(v.shape, v.dtype, v.format, s.value.device());
       accumulate = std::exchange(s.has_grad, true);
+      if (kept_only && s.kept_grad != s.grad.raw()) {
+        if (!accumulate) s.grad.fill(0);
+        if (accumulate) v.param->apply_mask();
+      }
+      s.kept_grad = kept_only ? s.grad.raw() : nullptr;
       return s.grad;
     }
     accumulate = v.grad.defined();
@@ -165,6 +170,12 @@ Tensor Tape::bind(const Param& param) {
   work_->values[size_t(id)].param = param;
   t.set_ref({run(), id});
   return t;
+}
+
+Tensor Tape::pattern_of(const Tensor& t) const {
+  if (t.ref().run != run() || t.ref().id < 0) return {};
+  const Value& v = work_->values[size_t(t.ref().id)];
+  return v.param ? v.param->pattern() : Tensor();
 }
 
 Tensor Tape::grad(const Tensor& watched) const {
@@ -247,7 +258,8 @@ void Tape::backward(const Tensor& output, const Tensor& grad_output) {
         if (convert[i])
           grads[i] = Tensor::empty(v.shape, v.dtype, n.seen_formats[i], w.device);
         else if (!n.op->passes_gradients)
-          grads[i] = w.destination(n.input_ids[i], accumulate[i]);
+          grads[i] =
+              w.destination(n.input_ids[i], accumulate[i], i == 1 && n.op->writes_kept_gradient);
         else
           grads[i] = grad_outputs[0];  // only says "wanted": the op passes tensors on
       }
@@ -258,7 +270,7 @@ void Tape::backward(const Tensor& output, const Tensor& grad_output) {
       call.input_shapes = {n.input_shapes.data(), ins};
       call.outputs = {n.outputs.data(), outs};
       call.grad_outputs = {grad_outputs.data(), outs};
-      std::array<Buffer*, 4> buffers{};
+      std::array<Buffer*, max_buffers> buffers{};
       for (size_t i = 0; i < size_t(n.buffer_count); ++i) buffers[i] = &*n.buffers[i];
       call.buffers = {buffers.data(), size_t(n.buffer_count)};
       call.mode = n.mode;

@@ -52,6 +52,7 @@ class Tape : public Recorder, public ParamBook {
   void record(Call& call, std::span<const Tensor> original, std::string_view name) override;
   Tensor bind(const Param& param) override;
   bool keeps_composites() const override { return false; }
+  Tensor pattern_of(const Tensor& t) const override;
 
  private:
   struct Work;

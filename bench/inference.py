@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
 """Latency of compiled plans beside ONNX Runtime and OpenVINO, both held to float32.
 
-usage: bench/inference.py [--build build] [--threads 1 2] [--batch 1 32] [--seconds 2] [NET ...]
+usage: bench/inference.py [--build build] [--isa avx512 avx2] [--threads 1 2] [--batch 1 32] [NET ...]
 
-Needs numpy, onnx, onnxruntime and openvino. Random weights, random inputs, no accuracy: the shapes
-are those of `pare summary NET`. The three take turns, a few calls each, on the same cores; the
-table gives the median milliseconds per call, and the ratio of the better peer to pare (above 1:
-pare is faster). Each of pare's calls goes through one process that stays up, build/bench/plan_speed.
+Needs numpy, onnx, onnxruntime and openvino, and the programs plan_speed and fma_peak (PARE_BENCH=ON).
+Random weights, random inputs, no accuracy: the shapes are those of `pare summary NET`. The three take
+turns of some tens of milliseconds on the same cores, with a pause before each in which the threads of
+the one before fall asleep; the first calls of a turn are not counted. The table gives the median
+milliseconds per call, the ratio of the better peer to pare (above 1: pare is faster), pare's direct
+form of the convolutions, and the floor of any direct form: its multiply-adds at the FMA peak that
+fma_peak measures. PARE_ISA and ONEDNN_MAX_CPU_ISA hold pare and OpenVINO to AVX2; ONNX Runtime
+offers no such switch and keeps what the CPU has.
 """
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -20,6 +25,10 @@ import onnx
 from onnx import TensorProto, helper
 
 
+# What holds each side to an instruction set, where it can be held.
+CAPS = {"avx512": {}, "avx2": {"PARE_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}}
+
+
 class Net:
     """Builds an ONNX graph layer by layer; batch norms are folded already, as in deployment."""
 
@@ -27,6 +36,7 @@ class Net:
         self.rng = np.random.default_rng(1)
         self.nodes, self.weights = [], []
         self.value, self.shape, self.batch, self.input_shape = "x", shape, batch, shape
+        self.macs = 0
 
     def add(self, op, inputs, **attributes):
         name = f"v{len(self.nodes)}"
@@ -48,6 +58,7 @@ class Net:
         self.add("Conv", [self.value, self.random(out, c, kernel, kernel), self.constant(np.zeros(out))],
                  strides=[stride] * 2, pads=[pad] * 4)
         self.shape = (out, (h + 2 * pad - kernel) // stride + 1, (w + 2 * pad - kernel) // stride + 1)
+        self.macs += self.batch * int(np.prod(self.shape)) * c * kernel * kernel
         if relu:
             self.add("Relu", [self.value])
         return self
@@ -63,6 +74,7 @@ class Net:
             self.add("Flatten", [self.value])
             self.shape = (int(np.prod(self.shape)),)
         self.add("Gemm", [self.value, self.random(out, self.shape[0]), self.constant(np.zeros(out))], transB=1)
+        self.macs += self.batch * self.shape[0] * out
         self.shape = (out,)
         if relu:
             self.add("Relu", [self.value])
@@ -112,8 +124,8 @@ def build(name, batch):
 
 
 class Pare:
-    def __init__(self, args, net, batch, threads):
-        self.process = subprocess.Popen([os.path.join(args.build, "bench", "plan_speed"), net, str(batch), str(threads)],
+    def __init__(self, args, net, batch, threads, *form):
+        self.process = subprocess.Popen([os.path.join(args.build, "bench", "plan_speed"), net, str(batch), str(threads), *form],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def times(self, calls):
@@ -160,34 +172,59 @@ class OpenVino(Timed):
         self.call = request.infer
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", default=["mlp", "lenet5-classic", "lenet5", "cifar-cnn", "resnet20"])
-    parser.add_argument("--build", default="build")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
-    parser.add_argument("--seconds", type=float, default=2)
-    args = parser.parse_args()
-    print("| net | batch | threads | pare | ONNX Runtime | OpenVINO | better peer / pare |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+def medians(sides, args):
+    calls = [max(10, int(args.turn / statistics.median(side.times(10)))) for side in sides]
+    times = [[] for _ in sides]
+    for _ in range(args.turns):
+        for side, count, all_times in zip(sides, calls, times):
+            time.sleep(args.pause / 1e3)
+            all_times += side.times(count + 5)[5:]
+    return [statistics.median(t) for t in times]
+
+
+def rows(args, isa, peak):
     for net in args.nets:
         for batch in args.batch:
             graph = build(net, batch)
             x = graph.rng.standard_normal((batch, *graph.input_shape)).astype(np.float32)
             for threads in args.threads:
-                sides = [Pare(args, net, batch, threads), OnnxRuntime(graph.bytes(), x, threads),
-                         OpenVino(graph.bytes(), x, threads)]
-                all_times = [[] for _ in sides]
-                end = time.time() + args.seconds
-                while time.time() < end:
-                    for side, times in zip(sides, all_times):
-                        side.times(3)  # its threads awake, its weights in the cache
-                        times += side.times(10)
+                sides = [Pare(args, net, batch, threads), Pare(args, net, batch, threads, "direct"),
+                         OnnxRuntime(graph.bytes(), x, threads), OpenVino(graph.bytes(), x, threads)]
+                ours, direct, ort, vino = medians(sides, args)
                 for side in sides:
                     side.close()
-                ours, ort, vino = (statistics.median(t) for t in all_times)
-                print(f"| {net} | {batch} | {threads} | {ours:.4f} | {ort:.4f} | {vino:.4f} | "
-                      f"{min(ort, vino) / ours:.2f} |", flush=True)
+                floor = 2 * graph.macs / peak[min(threads, len(peak)) - 1] / 1e6
+                print(f"| {net} | {batch} | {isa} | {threads} | {ours:.4f} | {ort:.4f} | {vino:.4f} | "
+                      f"{min(ort, vino) / ours:.2f} | {direct:.4f} | {floor:.4f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", default=["mlp", "lenet5-classic", "lenet5", "cifar-cnn", "resnet20"])
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--isa", nargs="+", default=["avx512", "avx2"], choices=list(CAPS))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--turn", type=float, default=40, help="milliseconds of a turn")
+    parser.add_argument("--pause", type=float, default=80, help="milliseconds before a turn")
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--rows", metavar="PEAK", help=argparse.SUPPRESS)  # of one instruction set, in a process of its own
+    args = parser.parse_args()
+    if args.rows:
+        return rows(args, args.isa[0], json.loads(args.rows))
+    peaks = json.loads(subprocess.run([os.path.join(args.build, "bench", "fma_peak")], stdout=subprocess.PIPE, check=True).stdout)
+    print("FMA peak, GFLOP/s on 1 and 2 threads:", json.dumps(peaks))
+    print("| net | batch | ISA | threads | pare | ONNX Runtime | OpenVINO | better peer / pare | pare, direct | direct floor |")
+    print("| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    for isa in args.isa:
+        if isa not in peaks:
+            continue
+        again = [sys.executable, __file__, *args.nets, "--rows", json.dumps(peaks[isa]), "--isa", isa, "--build", args.build]
+        for name in ("threads", "batch"):
+            again += [f"--{name}", *map(str, getattr(args, name))]
+        for name in ("turn", "pause", "turns"):
+            again += [f"--{name}", str(getattr(args, name))]
+        subprocess.run(again, env={**os.environ, **CAPS[isa]}, check=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // Times a compiled plan of a named network on demand, for bench/inference.py: reads a number of
 // calls a line from standard input, answers with the milliseconds of each.
-//   plan_speed NET BATCH THREADS
+//   plan_speed NET BATCH THREADS [direct]
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +16,7 @@ using namespace pare;
 
 int main(int argc, char** argv) try {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: plan_speed NET BATCH THREADS\n");
+    std::fprintf(stderr, "usage: plan_speed NET BATCH THREADS [direct]\n");
     return 1;
   }
   const std::string name = argv[1];
@@ -27,7 +27,7 @@ int main(int argc, char** argv) try {
   const Tensor x = Tensor::empty({std::atoi(argv[2]), shape.channels, shape.height, shape.width});
   Rng rng(1);
   for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  const Plan plan = compile(capture(*net, x));
+  const Plan plan = compile(capture(*net, x), {.winograd = argc < 5});
   Tensor y;
   int calls = 0;
   while (std::scanf("%d", &calls) == 1) {

@@ -22,7 +22,7 @@ int reestimate_batch_norm(Graph& graph, const Dataset& data, const ReestimateOpt
   // Train mode writes other buffers too (observed ranges), so it runs on a copy.
   Graph copy = graph.clone();
   const Device device = device_of(graph);
-  const Examples train = hold_out(data.train, 0.1).train;
+  const Examples train = hold_out(data.train, data.holdout).train;
   Loader loader(train, data.preprocessing,
                 {.batch = options.batch,
                  .seed = options.seed,

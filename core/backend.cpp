@@ -1,14 +1,16 @@
 #include "core/backend.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/device.h"
+#include "core/storage.h"
 
 namespace pare {
 namespace {
@@ -18,7 +20,7 @@ constexpr int device_types = 3;
 struct Registry {
   std::mutex mutex;
   Backend backends[device_types];
-  bool present[device_types] = {};
+  std::atomic<bool> present[device_types] = {};
   std::map<std::string, int, std::less<>> index;
   std::vector<const char*> names;
   // fn[type][index]; a fixed block so that calls need no lock.
@@ -37,8 +39,8 @@ struct Registry {
     check(b.abi == backend_abi, ErrorCode::device, "backend '{}' speaks contract {}, this is {}",
           b.name, b.abi, backend_abi);
     backends[type] = b;
-    present[type] = true;
     for (int i = 0; i < b.row_count; ++i) fn[type][index_of(b.rows[i].name)] = b.rows[i].fn;
+    present[type] = true;
   }
 };
 
@@ -51,11 +53,40 @@ Registry& registry() {
   return *r;
 }
 
+constexpr std::string_view precision_names[] = {"fp32", "tf32", "bf16"};
+
+Precision& precision_of_thread() {
+  static const Precision initial = [] {
+    const char* name = std::getenv("PARE_PRECISION");
+    return name && *name ? precision_named(name) : Precision::fp32;
+  }();
+  thread_local Precision precision = initial;
+  return precision;
+}
+
 }  // namespace
+
+Precision current_precision() { return precision_of_thread(); }
+
+PrecisionScope::PrecisionScope(Precision precision)
+    : previous_(std::exchange(precision_of_thread(), precision)) {}
+PrecisionScope::~PrecisionScope() { precision_of_thread() = previous_; }
+
+Precision precision_named(std::string_view name) {
+  for (size_t i = 0; i < std::size(precision_names); ++i)
+    if (name == precision_names[i]) return Precision(i);
+  fail(ErrorCode::usage, "precision '{}' is unknown{}", name,
+       suggest(name, precision_names, std::size(precision_names)));
+}
+
+const char* to_string(Precision precision) { return precision_names[size_t(precision)].data(); }
 
 const Backend& backend_of(Device device) {
   Registry& r = registry();
-  check(r.present[int(device.type)], ErrorCode::device, "device '{}' is not present", device);
+  if (!r.present[int(device.type)].load(std::memory_order_acquire)) {
+    const DeviceState& state = probe_device(device.type);
+    check(state.present, ErrorCode::device, "device {}: {}", device, state.description);
+  }
   return r.backends[int(device.type)];
 }
 
@@ -69,6 +100,31 @@ void register_kernel(const char* name, DeviceType type, KernelFn fn) {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   r.fn[int(type)][r.index_of(name)] = fn;
+}
+
+std::vector<std::string> missing_kernels(Device device) {
+  backend_of(device);
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < r.names.size(); ++i)
+    if (r.fn[int(DeviceType::cpu)][i].load() && !r.fn[int(device.type)][i].load())
+      missing.emplace_back(r.names[i]);
+  std::sort(missing.begin(), missing.end());
+  return missing;
+}
+
+void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction) {
+  char text[error_length] = "";
+  if (backend_of(device).copy(to, from, bytes, direction, text) == Status::ok) return;
+  fail(ErrorCode::device, "copying {} bytes on {}: {}", bytes, device, text);
+}
+
+void synchronize(Device device) {
+  const Backend& backend = backend_of(device);
+  char text[error_length] = "";
+  if (!backend.synchronize || backend.synchronize(text) == Status::ok) return;
+  fail(ErrorCode::device, "{}: {}", device, text);
 }
 
 Kernel::Kernel(std::string_view name) {
@@ -85,14 +141,25 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   Registry& r = registry();
   const KernelFn fn = r.fn[int(device.type)][index_].load(std::memory_order_relaxed);
   if (!fn)
-    fail(ErrorCode::device, "kernel '{}' is not on device '{}'; run this network on the CPU",
+    fail(ErrorCode::device, "kernel '{}' is not on device '{}'; use --device cpu",
          r.names[size_t(index_)], device);
   KernelArgs with_error = args;
-  char text[256] = "";
+  char text[error_length] = "";
   with_error.error = text;
+  with_error.precision = current_precision();
   const Status status = fn(with_error);
   if (status == Status::ok) return;
-  fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device, "kernel '{}' on {}: {}",
+  if (status == Status::out_of_memory) {
+    const PoolStatistics pool = pool_statistics(device);
+    release_cached(device);
+    fail(ErrorCode::io,
+         "kernel '{}' on {}: {}; {} bytes are in use by tensors; {} free ones were given back, so "
+         "a second try may do",
+         r.names[size_t(index_)], device, text, pool.live_bytes, pool.cached_bytes);
+  }
+  // The CPU does not fail: its kernels refuse what they were given (a label out of range).
+  const bool refused = status == Status::failed && device.type == DeviceType::cpu;
+  fail(refused ? ErrorCode::bad_input : ErrorCode::device, "kernel '{}' on {}: {}",
        r.names[size_t(index_)], device, text[0] ? text : "unsupported element type or format");
 }
 

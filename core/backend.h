@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/attrs.h"
 #include "core/shape.h"
@@ -28,6 +30,15 @@ struct TensorArg {
   }
 };
 
+// How matrix products and convolutions multiply the elements of f32 tensors, on devices that have
+// the units for it (CUDA from compute capability 8.0 on); elsewhere, and for f64, it changes
+// nothing. Sums are f32, and so are the tensors.
+enum class Precision : int32_t {
+  fp32,  // as they are
+  tf32,  // factors rounded to 11 significant bits
+  bf16,  // factors rounded to 8 significant bits
+};
+
 // Everything a kernel gets. Forward kernels read inputs and write outputs. Backward kernels read
 // what the op saves (inputs, outputs: others have null data) and grad_outputs, and write each
 // grad_inputs[i] whose data is not null: adding to it where accumulate[i], else overwriting.
@@ -41,10 +52,12 @@ struct KernelArgs {
   int input_count = 0, output_count = 0, buffer_count = 0;
   const Attrs* attrs = nullptr;
   bool training = false;
-  uint64_t key = 0;       // randomness of keyed ops: (seed, step, node name)
-  char* error = nullptr;  // 256 bytes for a message when the status is not ok
+  Precision precision = Precision::fp32;  // filled in by Kernel from the calling thread's
+  uint64_t key = 0;                       // randomness of keyed ops: (seed, step, node name)
+  char* error = nullptr;  // error_length bytes for a message when the status is not ok
 };
 
+constexpr int error_length = 512;
 enum class Status : int32_t { ok = 0, unsupported, out_of_memory, failed };
 using KernelFn = Status (*)(const KernelArgs&);
 
@@ -56,23 +69,78 @@ struct KernelRow {
   KernelFn fn;
 };
 
-constexpr int backend_abi = 1;
+enum class Direction : int32_t { within, from_host, to_host };
+
+struct DeviceProperties {
+  char name[128] = "";          // as the maker calls it
+  uint64_t memory_bytes = 0;    // 0: the host's
+  int32_t capability = 0;       // CUDA compute capability: 90 for 9.0; 0 elsewhere
+  int32_t multiprocessors = 0;  // 0 elsewhere
+};
+
+// Work is queued on one stream of the device in the order of the calls: a kernel may run after its
+// call returned, and a block that was freed may be handed out again at once. `copy` to the host
+// waits for what was queued before it; an error of a kernel may therefore be told by a later call.
+constexpr int backend_abi = 3;
 struct Backend {
   int abi = backend_abi;
   const char* name = nullptr;
   void* (*allocate)(size_t bytes) = nullptr;  // null on failure
   void (*free)(void*) = nullptr;
-  void (*copy)(void* to, const void* from, size_t bytes,
-               int direction) = nullptr;  // 0 within, 1 from host, 2 to host
+  // `error` holds error_length bytes.
+  Status (*copy)(void* to, const void* from, size_t bytes, Direction, char* error) = nullptr;
+  Status (*synchronize)(char* error) = nullptr;  // null: nothing is ever queued
+  // Told when the pool hands a block of `capacity` bytes out for `bytes`, and takes it back: for
+  // checks of who touches what. May be null.
+  void (*lend)(void* block, size_t bytes, size_t capacity) = nullptr;
+  void (*reclaim)(void* block, size_t capacity) = nullptr;
+  // Recorded work, for DeviceGraph (core/device_graph.h); all null where the device has none.
+  // Between begin and end, kernels and copies within the device are recorded with their arguments
+  // instead of run; a copy from or to the host, or waiting, fails then. `end_capture` always ends
+  // it; `graph` is null unless it returns ok. Each replay queues the recorded work once more.
+  Status (*begin_capture)(char* error) = nullptr;
+  Status (*end_capture)(void** graph, char* error) = nullptr;
+  Status (*replay)(void* graph, char* error) = nullptr;
+  void (*drop_graph)(void* graph) = nullptr;
+  DeviceProperties properties;
   const KernelRow* rows = nullptr;
   int row_count = 0;
 };
 
-// The backend of a device; throws Error{device} when it is not present.
+// What a plug-in with a backend exports under the name "pare_backend": its backend, or null where
+// the device cannot be used; `why` (error_length bytes) then says why and what to do.
+using BackendEntry = const Backend* (*)(char* why);
+
+// The backend of a device, its plug-in loaded on first use; throws Error{device} saying what is
+// missing when there is none.
 const Backend& backend_of(Device device);
 void register_backend(DeviceType type, const Backend& backend);
 // Adds (or replaces, by name) one kernel: how users' ops reach a device.
 void register_kernel(const char* name, DeviceType type, KernelFn fn);
+// Names of the kernels that the CPU has and `device` lacks, sorted.
+std::vector<std::string> missing_kernels(Device device);
+// Copies bytes between the host and `device`, or within it; throws Error{device}.
+void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction);
+// Waits until everything queued on `device` is done; throws Error{device} where some of it failed.
+void synchronize(Device device);
+
+// The precision of kernels that this thread calls: the innermost scope's, else that of the
+// environment's PARE_PRECISION (fp32, tf32, bf16), else fp32. Backward passes do not remember that
+// of the forward: keep the scope around both.
+Precision current_precision();
+class PrecisionScope {
+ public:
+  explicit PrecisionScope(Precision precision);
+  ~PrecisionScope();
+  PrecisionScope(const PrecisionScope&) = delete;
+  PrecisionScope& operator=(const PrecisionScope&) = delete;
+
+ private:
+  Precision previous_;
+};
+// "tf32" and the like; an unknown name throws Error{usage}.
+Precision precision_named(std::string_view name);
+const char* to_string(Precision precision);
 
 // A kernel looked up once per device and then called directly.
 class Kernel {

@@ -1,16 +1,20 @@
 #include "core/file_io.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "core/error.h"
+#include "core/random.h"
 
 namespace pare {
 namespace {
@@ -29,7 +33,6 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -82,14 +85,69 @@ class MemorySource : public ByteSource {
   std::string name_;
 };
 
-// The temporary file; removed unless it was renamed.
-struct Temporary {
-  std::string path;
-  bool renamed = false;
-  ~Temporary() {
-    if (!renamed) ::unlink(path.c_str());
+constexpr std::string_view temporary_ending = ".pare-tmp";
+
+// A temporary file beside `path`, locked as long as it is written; removed unless it was renamed.
+// The lock is how others tell it from what a killed process left behind.
+class Temporary {
+ public:
+  Temporary(const std::string& path, mode_t mode) {
+    static std::atomic<uint64_t> counter{0};
+    const uint64_t start = uint64_t(std::chrono::steady_clock::now().time_since_epoch().count());
+    for (int tries = 0; tries < 100 && file_ < 0; ++tries) {
+      const uint64_t number = mix_keys(mix_keys(start, uint64_t(::getpid())), ++counter);
+      path_ = message("{}.{}{}", path, number, temporary_ending);
+      file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+      if (file_ < 0 && errno != EEXIST) break;
+      struct stat info{};
+      if (file_ >= 0 && (::flock(file_, LOCK_EX | LOCK_NB) != 0 || ::fstat(file_, &info) != 0 ||
+                         info.st_nlink == 0))  // taken for a left-over before it was locked
+        ::close(std::exchange(file_, -1));
+    }
+    if (file_ < 0) fail_io(path, "create a file beside it");
   }
+  ~Temporary() {
+    if (!renamed_) ::unlink(path_.c_str());
+    if (file_ >= 0) ::close(file_);
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  int file() const { return file_; }
+
+  void flush_and_rename(const std::string& path) {
+    if (::fsync(file_) != 0) fail_io(path, "flush it to the disk");
+    if (::rename(path_.c_str(), path.c_str()) != 0) fail_io(path, "replace it");
+    renamed_ = true;
+    if (::close(std::exchange(file_, -1)) != 0) fail_io(path, "close it");
+  }
+
+ private:
+  std::string path_;
+  int file_ = -1;
+  bool renamed_ = false;
 };
+
+// Removes temporaries of `path` that no living process has locked.
+void remove_left_overs(const std::string& path, const std::string& folder) {
+  const std::string stem = path.substr(path.rfind('/') + 1) + ".";
+  std::error_code ignored;
+  for (std::filesystem::directory_iterator it(folder, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(stem) || !name.ends_with(temporary_ending)) continue;
+    const Descriptor file(::open(it->path().c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0)
+      ::unlink(it->path().c_str());
+  }
+}
+
+// Where a chain of symbolic links ends, so that writing keeps the links.
+std::string behind_links(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(path, error)) return path;
+  const auto target = std::filesystem::weakly_canonical(path, error);
+  return error ? path : target.string();
+}
 
 void write_all(int fd, std::span<const uint8_t> bytes, const std::string& path) {
   while (!bytes.empty()) {
@@ -118,22 +176,27 @@ std::vector<uint8_t> read_file(const std::string& path, uint64_t max_bytes) {
   return bytes;
 }
 
-void write_file_atomically(const std::string& path,
-                           std::span<const std::span<const uint8_t>> parts) {
-  static std::atomic<unsigned> counter{0};
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+void check_writable(const std::string& path) {
   struct stat info{};
   check(::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode), ErrorCode::io,
         "{}: exists and is not a regular file", path);
-  Temporary temporary{message("{}.{}-{}.tmp", path, int(::getpid()), counter.fetch_add(1))};
-  Descriptor file(::open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (file.get() < 0) fail_io(path, "create a file beside it");
-  for (const auto& part : parts) write_all(file.get(), part, path);
-  if (::fsync(file.get()) != 0) fail_io(path, "flush it to the disk");
-  if (::close(file.release()) != 0) fail_io(path, "close it");
-  if (::rename(temporary.path.c_str(), path.c_str()) != 0) fail_io(path, "replace it");
-  temporary.renamed = true;
+  const Temporary probe(behind_links(path), 0666);
+}
+
+void write_file_atomically(const std::string& name,
+                           std::span<const std::span<const uint8_t>> parts) {
+  const std::string path = behind_links(name);
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat info{};
+  const bool exists = ::stat(path.c_str(), &info) == 0;
+  check(!exists || S_ISREG(info.st_mode), ErrorCode::io, "{}: exists and is not a regular file",
+        path);
+  remove_left_overs(path, folder);
+  Temporary temporary(path, 0666);
+  if (exists) ::fchmod(temporary.file(), info.st_mode & 07777);
+  for (const auto& part : parts) write_all(temporary.file(), part, path);
+  temporary.flush_and_rename(path);
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some file systems cannot flush a folder; the rename stands all the same.
   if (directory.get() >= 0) ::fsync(directory.get());

@@ -30,8 +30,11 @@ std::vector<uint8_t> read_file(const std::string& path, uint64_t max_bytes);
 
 // Writes the parts one after another to a temporary file beside `path`, flushes it to the disk,
 // renames it to `path` and flushes the folder: whatever happens, `path` holds either the old bytes
-// or all of the new ones. Throws Error{io}; the temporary is removed.
+// or all of the new ones. A symbolic link stays one, and a file keeps its mode. Throws Error{io};
+// the temporary is removed, as are those that killed processes left.
 void write_file_atomically(const std::string& path,
                            std::span<const std::span<const uint8_t>> parts);
+// Throws Error{io} where write_file_atomically could not begin: to ask before hours of work.
+void check_writable(const std::string& path);
 
 }  // namespace pare

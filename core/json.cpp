@@ -29,4 +29,12 @@ Json parse_json(std::string_view text, std::string_view what) {
   }
 }
 
+std::string valid_utf8(const std::string& text) {
+  return Json::parse(to_text(text)).get<std::string>();
+}
+
+std::string to_text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace pare

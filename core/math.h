@@ -1,6 +1,8 @@
-// exp and log of our own: polynomials in plain multiplies and adds, so that every instruction set,
-// compiler and C library gives the same bits, and loops over them vectorize. Relative error about
-// 2 ulp in float and double; arguments are clamped to the finite range.
+// Elementary functions of our own: polynomials in plain multiplies and adds, so that every
+// instruction set, compiler and C library gives the same bits, and loops over them vectorize.
+// Relative error a few ulp in float and double over the whole range. Overflow gives infinity, NaN
+// stays. Denormals count as zero, as in all kernels: exp gives 0 where the result would be one, log
+// takes one for 0.
 #pragma once
 
 #include <bit>
@@ -8,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+// Functions that run on the host and in CUDA kernels.
 #if defined(__CUDACC__)
 #define PARE_HD __host__ __device__
 #else
@@ -21,7 +24,9 @@ template <class T>
 PARE_HD inline T exp(T x) {
   constexpr bool wide = sizeof(T) == 8;
   using Bits = std::conditional_t<wide, int64_t, int32_t>;
-  constexpr T low = wide ? T(-708) : T(-87), high = wide ? T(709) : T(88);
+  // Just inside ln of the smallest normal and of the largest number.
+  constexpr T low = wide ? T(-708.396418532264) : T(-87.3365402);
+  constexpr T high = wide ? T(709.782712893383) : T(88.7228317);
   const T c = x < low ? low : (x > high ? high : x);
   constexpr T shifter = wide ? T(6755399441055744.0) : T(12582912.0);  // rounds to an integer
   const T k = (c * T(1.4426950408889634074) + shifter) - shifter;
@@ -43,9 +48,9 @@ PARE_HD inline T exp(T x) {
   p = p * r + T(0.5);
   p = p * r + T(1);
   p = p * r + T(1);
-  const Bits bits = (Bits(k) + (wide ? 1023 : 127)) << (wide ? 52 : 23);
-  const T scaled = p * std::bit_cast<T>(bits);
-  return x != x ? x : (x < low ? T(0) : scaled);
+  // p 2^k, in the exponent's bits: 2^k itself may be out of range where the product is not.
+  const T scaled = std::bit_cast<T>(Bits(std::bit_cast<Bits>(p) + (Bits(k) << (wide ? 52 : 23))));
+  return x != x ? x : (x < low ? T(0) : (x > high ? T(HUGE_VAL) : scaled));
 }
 
 // log(x) = k ln2 + 2 atanh((m - 1) / (m + 1)), x = 2^k m, m in [sqrt(1/2), sqrt(2)).
@@ -74,18 +79,53 @@ PARE_HD inline T log(T x) {
   p = p * s + T(1.0 / 3);
   const T series = T(2) * f + T(2) * f * s * p;
   const T value = T(k) * T(0.69314718055994530942) + series;
-  return x > T(0) ? value : (x == T(0) ? T(-HUGE_VAL) : T(NAN));
+  constexpr T tiny = wide ? T(0x1p-1022) : T(0x1p-126);
+  return x >= tiny ? (x < T(HUGE_VAL) ? value : x) : (x > -tiny ? T(-HUGE_VAL) : T(NAN));
 }
 
 template <class T>
 PARE_HD inline T sigmoid(T x) {
   return T(1) / (T(1) + exp(-x));
 }
+// For |x| < 0.625 an odd polynomial or quotient (Moshier's Cephes, tanhf.c and tanh.c), because
+// 1 - exp(-2 |x|) would cancel; (1 - e) / (1 + e), e = exp(-2 |x|), elsewhere.
 template <class T>
 PARE_HD inline T tanh(T x) {
-  const T a = x < T(0) ? -x : x;
+  const T a = x < T(0) ? -x : x, z = x * x;
+  T q;
+  if constexpr (sizeof(T) == 8) {
+    const T top = (T(-9.64399179425052238628e-1) * z + T(-9.92877231001918586564e1)) * z +
+                  T(-1.61468768441708447952e3);
+    const T bottom = ((z + T(1.12811678491632931402e2)) * z + T(2.23548839060100448583e3)) * z +
+                     T(4.84406305325125486048e3);
+    q = top / bottom;
+  } else {
+    q = T(-5.70498872745e-3) * z + T(2.06390887954e-2);
+    q = q * z + T(-5.37397155531e-2);
+    q = q * z + T(1.33314422036e-1);
+    q = q * z + T(-3.33332819422e-1);
+  }
+  const T small = x + x * z * q;
   const T e = exp(T(-2) * a), t = (T(1) - e) / (T(1) + e);
-  return x < T(0) ? -t : t;
+  return a < T(0.625) ? small : (x < T(0) ? -t : t);
+}
+
+// cos(2 pi t), 0 <= t <= 1: by its own or the sine's Taylor series on the nearest quarter turn,
+// which is exact.
+inline double cos_turns(double t) {
+  const int quarter = int(4 * t + 0.5);
+  const double x = (4 * t - quarter) * 1.57079632679489661923, z = x * x;
+  const bool sine = quarter % 2 == 1;
+  // 1 / n! of every other n, highest first.
+  constexpr double factors[2][9] = {
+      {1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320,
+       -1.0 / 720, 1.0 / 24, -1.0 / 2, 1.0},
+      {1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800, 1.0 / 362880,
+       -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0}};
+  double p = 0;
+  for (const double factor : factors[sine]) p = p * z + factor;
+  if (sine) p *= x;
+  return quarter == 1 || quarter == 2 ? -p : p;
 }
 
 }  // namespace pare::math

@@ -3,7 +3,8 @@
 // f.
 //
 // f(x, a, b) is the function with up to two attributes; df(s, a, b) its derivative in terms of what
-// backward keeps: the input x, or the output y where saves_output is true.
+// backward keeps: the input x, or the output y where saves_output is true. NaN goes through every
+// f, so that a network that broke down shows it.
 #pragma once
 
 #include "core/math.h"
@@ -49,7 +50,7 @@ PARE_POINTWISE(Sqrt, "sqrt", true, nullptr, nullptr, std::sqrt(x), T(0.5) / s)
 PARE_POINTWISE(Square, "square", false, nullptr, nullptr, x* x, T(2) * s)
 PARE_POINTWISE(Abs, "abs", false, nullptr, nullptr, x < T(0) ? -x : x,
                s < T(0) ? T(-1) : (s > T(0) ? T(1) : T(0)))
-PARE_POINTWISE(Relu, "relu", true, nullptr, nullptr, x > T(0) ? x : T(0), s > T(0) ? T(1) : T(0))
+PARE_POINTWISE(Relu, "relu", true, nullptr, nullptr, x<T(0) ? T(0) : x, s> T(0) ? T(1) : T(0))
 PARE_POINTWISE(LeakyRelu, "leaky_relu", false, "slope", nullptr, x > T(0) ? x : a * x,
                s > T(0) ? T(1) : a)
 PARE_POINTWISE(Sigmoid, "sigmoid", true, nullptr, nullptr, math::sigmoid(x), s*(T(1) - s))

@@ -2,12 +2,14 @@
 
 #include <cmath>
 
+#include "core/math.h"
+
 namespace pare {
 
 double Rng::normal() {
   const double u1 = (double(next_u32()) + 0.5) * 0x1p-32;
   const double u2 = (double(next_u32()) + 0.5) * 0x1p-32;
-  return std::sqrt(-2.0 * std::log(u1)) * std::cos(6.283185307179586476925 * u2);
+  return std::sqrt(-2.0 * math::log(u1)) * math::cos_turns(u2);
 }
 
 }  // namespace pare

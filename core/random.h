@@ -61,7 +61,7 @@ class Rng {
     const uint64_t hi = next_u32(), lo = next_u32();
     return uint64_t((static_cast<unsigned __int128>((hi << 32) | lo) * n) >> 64);
   }
-  // Standard normal (Box-Muller in double); see random.cpp.
+  // Standard normal (Box-Muller in double), the same bits with every C library.
   double normal();
 
  private:

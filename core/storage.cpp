@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 
 #include "core/backend.h"
@@ -26,10 +27,18 @@ size_t class_bytes(int size_class) {
   return (size_t(1) << octave) + size_t(step + 1) * (size_t(1) << (octave - 2));
 }
 
+struct FreeList {
+  Storage* head[class_count] = {};
+};
+
 struct Pool {
   std::mutex mutex;
-  Storage* free[class_count] = {};
+  FreeList free;
+  std::map<int32_t, FreeList> reserves;
+  int32_t open = 0, last_reserve = 0;
   PoolStatistics statistics;
+  decltype(Backend::lend) lend = nullptr;
+  decltype(Backend::reclaim) reclaim = nullptr;
 };
 
 // Never destroyed: tensors with static lifetime may outlive it.
@@ -38,8 +47,20 @@ Pool& pool_of(Device device) {
   return pools[int(device.type)];
 }
 
+// The list that blocks of a reserve are freed to; that of the pool for a dropped one.
+FreeList& list_of(Pool& pool, int32_t reserve) {
+  const auto at = pool.reserves.find(reserve);
+  return at == pool.reserves.end() ? pool.free : at->second;
+}
+
+template <class F>
+void each_free(const FreeList& list, F&& f) {
+  for (Storage* head : list.head)
+    for (Storage* s = head; s;) f(*std::exchange(s, s->next_free));
+}
+
 void drain(Pool& pool) {
-  for (Storage*& head : pool.free) {
+  for (Storage*& head : pool.free.head) {
     while (head) {
       Storage* s = std::exchange(head, head->next_free);
       pool.statistics.cached_bytes -= s->capacity;
@@ -56,21 +77,28 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
   const int size_class = class_of(bytes);
   Pool& pool = pool_of(device);
   const std::lock_guard lock(pool.mutex);
-  Storage* s = pool.free[size_class];
+  Storage*& head = list_of(pool, pool.open).head[size_class];
+  Storage* s = head;
   if (s) {
-    pool.free[size_class] = s->next_free;
+    head = s->next_free;
     pool.statistics.cached_bytes -= s->capacity;
   } else {
     const size_t capacity = class_bytes(size_class);
-    void* data = backend_of(device).allocate(capacity);
+    const Backend& backend = backend_of(device);
+    pool.lend = backend.lend;
+    pool.reclaim = backend.reclaim;
+    void* data = backend.allocate(capacity);
     if (!data) {
       drain(pool);
-      data = backend_of(device).allocate(capacity);
+      data = backend.allocate(capacity);
     }
     check(data != nullptr, ErrorCode::io,
-          "out of memory on {}: {} bytes wanted, {} in use; use a smaller batch", device, capacity,
-          pool.statistics.live_bytes);
+          "out of memory on {}: {} bytes wanted, {} in use by tensors, {} kept for recorded steps; "
+          "nothing free is left. Use a smaller --batch{}",
+          device, capacity, pool.statistics.live_bytes, pool.statistics.cached_bytes,
+          device.type == DeviceType::cpu ? "" : ", or --device cpu");
     s = new Storage;
+    s->reserve = pool.open;
     s->data = data;
     s->capacity = capacity;
     s->size_class = size_class;
@@ -80,6 +108,7 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
   PoolStatistics& st = pool.statistics;
   st.live_bytes += s->capacity;
   if (st.live_bytes > st.peak_bytes) st.peak_bytes = st.live_bytes;
+  if (pool.lend) pool.lend(s->data, bytes, s->capacity);
   return StoragePtr(s);
 }
 
@@ -89,8 +118,15 @@ void StoragePtr::release() {
   const std::lock_guard lock(pool.mutex);
   pool.statistics.live_bytes -= storage_->capacity;
   pool.statistics.cached_bytes += storage_->capacity;
-  storage_->next_free = pool.free[storage_->size_class];
-  pool.free[storage_->size_class] = storage_;
+  const int32_t reserve = storage_->reserve;
+  if (reserve && reserve != pool.open && pool.reserves.contains(reserve)) {
+    if (pool.lend) pool.lend(storage_->data, storage_->capacity, storage_->capacity);
+  } else if (pool.reclaim) {
+    pool.reclaim(storage_->data, storage_->capacity);
+  }
+  Storage*& head = list_of(pool, storage_->reserve).head[storage_->size_class];
+  storage_->next_free = head;
+  head = storage_;
 }
 
 PoolStatistics pool_statistics(Device device) {
@@ -109,6 +145,38 @@ void release_cached(Device device) {
   Pool& pool = pool_of(device);
   const std::lock_guard lock(pool.mutex);
   drain(pool);
+}
+
+int32_t open_reserve(Device device) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  check(pool.open == 0, "a step is being recorded on {} already", device);
+  pool.open = ++pool.last_reserve;
+  pool.reserves[pool.open];
+  return pool.open;
+}
+
+void close_reserve(Device device) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  // Replays write to blocks that no tensor holds.
+  if (pool.lend)
+    each_free(list_of(pool, pool.open),
+              [&](Storage& s) { pool.lend(s.data, s.capacity, s.capacity); });
+  pool.open = 0;
+}
+
+void drop_reserve(Device device, int32_t reserve) {
+  Pool& pool = pool_of(device);
+  const std::lock_guard lock(pool.mutex);
+  const auto at = pool.reserves.find(reserve);
+  if (at == pool.reserves.end()) return;
+  each_free(at->second, [&](Storage& s) {
+    if (pool.reclaim) pool.reclaim(s.data, s.capacity);
+    s.reserve = 0;
+    s.next_free = std::exchange(pool.free.head[s.size_class], &s);
+  });
+  pool.reserves.erase(at);
 }
 
 }  // namespace pare

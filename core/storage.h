@@ -17,6 +17,7 @@ namespace pare {
 struct Storage {
   std::atomic<int32_t> references{0};
   int32_t size_class = 0;
+  int32_t reserve = 0;  // the reserve it belongs to; 0: none
   void* data = nullptr;
   size_t capacity = 0;  // bytes
   Device device{};
@@ -48,7 +49,8 @@ class StoragePtr {
   Storage* storage_ = nullptr;
 };
 
-// At least `bytes` bytes on `device`, from its pool. Throws Error{io} naming the amount on failure.
+// At least `bytes` bytes on `device`, from its pool. Where the device has no more, the pool's free
+// blocks are given back and it is asked once more; then it throws Error{io} with the amounts.
 StoragePtr allocate_storage(size_t bytes, Device device = {});
 
 struct PoolStatistics {
@@ -60,5 +62,13 @@ struct PoolStatistics {
 PoolStatistics pool_statistics(Device device = {});
 void reset_peak(Device device = {});
 void release_cached(Device device = {});  // gives the free blocks back to the system
+
+// Reserves: blocks whose addresses recorded work holds (DeviceGraph). While a reserve is open, what
+// is allocated on the device comes from it alone, and what is freed returns to it. Closed, its
+// blocks wait for the replays, until it is dropped and they go back to the pool. One may be open at
+// a time.
+int32_t open_reserve(Device device);
+void close_reserve(Device device);
+void drop_reserve(Device device, int32_t reserve);
 
 }  // namespace pare

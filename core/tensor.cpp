@@ -1,42 +1,15 @@
 #include "core/tensor.h"
 
-#include <cmath>
 #include <cstring>
 
 #include "core/backend.h"
+#include "core/element.h"
 #include "core/tensor_arg.h"
 
 namespace pare {
 namespace {
 
 ReadHook read_hook = nullptr;
-
-// Calls `f` with a value of the C++ type of `dtype`.
-template <class F>
-auto with_type(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::f32:
-      return f(float{});
-    case DType::f64:
-      return f(double{});
-    case DType::i32:
-      return f(int32_t{});
-    case DType::i64:
-      return f(int64_t{});
-    case DType::i8:
-      return f(int8_t{});
-    default:
-      return f(uint8_t{});
-  }
-}
-
-template <class To, class From>
-To convert_value(From v) {
-  if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>)
-    return To(std::nearbyint(v));
-  else
-    return To(v);
-}
 
 template <class T>
 constexpr DType dtype_of() {
@@ -54,7 +27,17 @@ constexpr DType dtype_of() {
     return DType::u8;
 }
 
-const Backend& of(const Tensor& t) { return backend_of(t.device()); }
+// Runs a kernel from one tensor (or none) into another.
+void run(const Kernel& kernel, const Tensor* from, const Tensor& to, const Attrs* attrs = nullptr) {
+  const TensorArg in = from ? tensor_arg(*from) : TensorArg{}, out = tensor_arg(to);
+  KernelArgs args;
+  args.inputs = &in;
+  args.outputs = &out;
+  args.input_count = from ? 1 : 0;
+  args.output_count = 1;
+  args.attrs = attrs;
+  kernel(to.device(), args);
+}
 
 }  // namespace
 
@@ -89,7 +72,7 @@ Tensor Tensor::from(const std::vector<T>& values, const Shape& shape) {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape_, dtype_, format_, device());
-  of(t).copy(t.raw(), raw(), bytes(), 0);
+  copy_bytes(device(), t.raw(), raw(), bytes(), Direction::within);
   return t;
 }
 
@@ -107,9 +90,9 @@ Tensor Tensor::to(Device target) const {
   if (target == device()) return *this;
   Tensor t = empty(shape_, dtype_, format_, target);
   if (target.type == DeviceType::cpu)
-    of(*this).copy(t.raw(), raw(), bytes(), 2);
+    copy_bytes(device(), t.raw(), raw(), bytes(), Direction::to_host);
   else if (device().type == DeviceType::cpu)
-    of(t).copy(t.raw(), raw(), bytes(), 1);
+    copy_bytes(target, t.raw(), raw(), bytes(), Direction::from_host);
   else
     return to(Device{}).to(target);
   return t;
@@ -117,15 +100,9 @@ Tensor Tensor::to(Device target) const {
 
 Tensor Tensor::to(DType target) const {
   if (target == dtype_) return *this;
-  if (device().type != DeviceType::cpu) return to(Device{}).to(target).to(device());
-  Tensor t = empty(shape_, target, format_);
-  with_type(dtype_, [&](auto from) {
-    with_type(target, [&](auto to) {
-      const auto* in = data<decltype(from)>();
-      auto* out = t.data<decltype(to)>();
-      for (int64_t i = 0; i < elements_; ++i) out[i] = convert_value<decltype(to)>(in[i]);
-    });
-  });
+  static const Kernel convert("convert_type");
+  Tensor t = empty(shape_, target, format_, device());
+  run(convert, this, t);
   return t;
 }
 
@@ -155,27 +132,16 @@ void Tensor::copy_from(const Tensor& source) const {
   check(source.shape_ == shape_ && source.dtype_ == dtype_, "cannot copy {} {} into {} {}",
         source.dtype_, source.shape_, dtype_, shape_);
   if (source.device() != device()) return copy_from(source.to(device()));
-  if (source.format_ == format_) return of(*this).copy(raw(), source.raw(), bytes(), 0);
+  if (source.format_ == format_)
+    return copy_bytes(device(), raw(), source.raw(), bytes(), Direction::within);
   static const Kernel convert("convert_format");
-  const TensorArg in = tensor_arg(source), out = tensor_arg(*this);
-  KernelArgs args;
-  args.inputs = &in;
-  args.outputs = &out;
-  args.input_count = args.output_count = 1;
-  convert(device(), args);
+  run(convert, &source, *this);
 }
 
 void Tensor::fill(double value) const {
-  if (device().type != DeviceType::cpu) {
-    Tensor host = empty(shape_, dtype_, format_);
-    host.fill(value);
-    return of(*this).copy(raw(), host.raw(), bytes(), 1);
-  }
-  with_type(dtype_, [&](auto tag) {
-    auto* p = data<decltype(tag)>();
-    const auto v = convert_value<decltype(tag)>(value);
-    for (int64_t i = 0; i < elements_; ++i) p[i] = v;
-  });
+  static const Kernel kernel("fill");
+  const Attrs attrs = Attrs().set("value", value);
+  run(kernel, nullptr, *this, &attrs);
 }
 
 template <class T>

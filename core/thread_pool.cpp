@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -36,18 +38,29 @@ class FlushDenormals {
 #endif
 };
 
-int usable_cpus() {
+// The processors this thread may run on; none where the system does not say.
+cpu_set_t usable_set() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, int(std::thread::hardware_concurrency()));
+  if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+  return set;
+}
+int usable_cpus() {
+  const cpu_set_t set = usable_set();
+  const int count = CPU_COUNT(&set);
+  return std::max(1, count ? count : int(std::thread::hardware_concurrency()));
 }
 
 thread_local bool inside_pool = false;
 
+struct InsidePool {
+  InsidePool() { inside_pool = true; }
+  ~InsidePool() { inside_pool = false; }
+};
+
 class Pool {
  public:
-  explicit Pool(int n) {
+  explicit Pool(int n) : size_(n) {
     for (int i = 1; i < n; ++i) workers_.emplace_back([this] { work(); });
   }
   ~Pool() {
@@ -56,7 +69,7 @@ class Pool {
     generation_.notify_all();
     for (std::thread& t : workers_) t.join();
   }
-  int size() const { return int(workers_.size()) + 1; }
+  int size() const { return size_; }
 
   void run(int64_t tiles, detail::TileFn fn, void* context) {
     const std::lock_guard lock(one_job_);
@@ -64,6 +77,8 @@ class Pool {
     // Closed while the job's fields change: whoever sees a new field cannot claim with an old word.
     claim_.store(uint64_t(job) << 32 | closed, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
+    caller_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
+    failed_.store(false, std::memory_order_relaxed);
     fn_.store(fn, std::memory_order_release);
     context_.store(context, std::memory_order_release);
     tiles_.store(tiles, std::memory_order_release);
@@ -78,6 +93,7 @@ class Pool {
         pause_briefly();
       else
         std::this_thread::yield();
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -87,7 +103,7 @@ class Pool {
   // succeeds, the job had not ended, so what was read before belongs to it.
   void take_tiles() {
     [[maybe_unused]] const FlushDenormals flush;
-    inside_pool = true;
+    const InsidePool inside;
     uint64_t claim = claim_.load(std::memory_order_acquire);
     for (;;) {
       const auto tile = int64_t(claim & closed);
@@ -97,11 +113,17 @@ class Pool {
       if (!claim_.compare_exchange_weak(claim, claim + 1, std::memory_order_acq_rel,
                                         std::memory_order_acquire))
         continue;
-      fn(context, tile);
+      // After a tile has thrown, the others are only counted.
+      if (!failed_.load(std::memory_order_relaxed)) {
+        try {
+          fn(context, tile);
+        } catch (...) {
+          if (!failed_.exchange(true)) error_ = std::current_exception();
+        }
+      }
       done_.fetch_add(1, std::memory_order_acq_rel);
       claim = claim_.load(std::memory_order_acquire);
     }
-    inside_pool = false;
   }
   void work() {
     uint32_t seen = 0;
@@ -116,17 +138,31 @@ class Pool {
       }
       seen = generation_.load(std::memory_order_acquire);
       if (stop_) return;
+      leave_callers_cpu();
       take_tiles();
     }
   }
+  // A scheduler may wake a worker on the processor of the thread that woke it, where the two take
+  // turns for milliseconds while another processor has room. Such a worker keeps off that one.
+  void leave_callers_cpu() {
+    const int cpu = caller_cpu_.load(std::memory_order_relaxed);
+    if (cpu < 0 || cpu >= CPU_SETSIZE || cpu != sched_getcpu()) return;
+    cpu_set_t others = usable_;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) >= size_ - 1) sched_setaffinity(0, sizeof others, &others);
+  }
 
+  const cpu_set_t usable_ = usable_set();
+  const int size_;
   std::vector<std::thread> workers_;
   std::mutex one_job_;
   std::atomic<detail::TileFn> fn_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<int64_t> tiles_{0}, done_{0};
-  std::atomic<uint64_t> claim_{0};  // number of the job, next tile
-  std::atomic<int> sleepers_{0};
+  std::atomic<uint64_t> claim_{0};   // number of the job, next tile
+  std::atomic<bool> failed_{false};  // a tile of the job has thrown
+  std::exception_ptr error_;         // what it threw: written before the tile counts as done
+  std::atomic<int> sleepers_{0}, caller_cpu_{-1};
   std::atomic<uint32_t> generation_{0};
   std::atomic<bool> stop_{false};
 };

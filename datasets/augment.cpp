@@ -58,18 +58,15 @@ Augmentation Augmentation::parse(const std::string& list) {
   return out;
 }
 
+uint64_t augmentation_key(uint64_t seed, int64_t epoch) {
+  return mix_keys(mix_keys(hash_name("augment"), seed), uint64_t(epoch));
+}
+
 Placement draw_placement(const Augmentation& augmentation, uint64_t seed, int64_t epoch,
                          int64_t index) {
   if (!augmentation.any()) return {};
-  const uint64_t key = mix_keys(mix_keys(hash_name("augment"), seed), uint64_t(epoch));
-  const auto bits = philox(key, uint64_t(index));
-  const auto below = [](uint32_t word, int n) {
-    return int64_t(uint64_t(word) * uint64_t(n) >> 32);
-  };
-  const int positions = 2 * augmentation.shift + 1;
-  return {.dy = below(bits[0], positions) - augmentation.shift,
-          .dx = below(bits[1], positions) - augmentation.shift,
-          .flip = augmentation.flip && (bits[2] >> 31) != 0};
+  return draw_placement(augmentation_key(seed, epoch), uint64_t(index), augmentation.shift,
+                        augmentation.flip);
 }
 
 void place_image(const uint8_t* image, const Shape& shape, const Preprocessing& preprocessing,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/placement.h"
 #include "core/shape.h"
 #include "datasets/dataset.h"
 
@@ -20,13 +21,10 @@ struct Augmentation {
   static Augmentation parse(const std::string& list);
 };
 
-// One image's draw.
-struct Placement {
-  int64_t dy = 0, dx = 0;
-  bool flip = false;
-};
+// One image's draw, and the key that an epoch's draws share.
 Placement draw_placement(const Augmentation& augmentation, uint64_t seed, int64_t epoch,
                          int64_t index);
+uint64_t augmentation_key(uint64_t seed, int64_t epoch);
 
 // Writes `image` (shape C,H,W) moved, mirrored and preprocessed.
 void place_image(const uint8_t* image, const Shape& shape, const Preprocessing& preprocessing,

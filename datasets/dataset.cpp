@@ -28,6 +28,10 @@ Tensor gather(const Tensor& from, std::span<const int64_t> indices) {
 
 Shape Examples::shape() const { return {images.size(1), images.size(2), images.size(3)}; }
 
+Examples Examples::to(Device device) const {
+  return size() ? Examples{images.to(device), labels.to(device)} : Examples{};
+}
+
 Examples Examples::slice(std::span<const int64_t> indices) const {
   return {gather(images, indices), gather(labels, indices)};
 }

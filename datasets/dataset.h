@@ -21,6 +21,8 @@ struct Examples {
 
   int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
   Shape shape() const;  // of one image: C,H,W
+  // Both tensors on `device`; loaders then make their batches there.
+  Examples to(Device device) const;
   // Copies of the examples at `indices`, each in [0, size()), in that order.
   Examples slice(std::span<const int64_t> indices) const;
 };
@@ -56,6 +58,9 @@ struct Dataset {
   std::vector<std::string> classes;  // the label's index gives its name
   Preprocessing preprocessing;
   std::string augmentation = {};  // what suits it, as Augmentation::parse takes it; often empty
+  // Share of the training part that is held out for decisions (hold_out). A saved model brings the
+  // share it was trained with, so that nobody decides on what it has seen.
+  double holdout = 0.1;
 };
 
 struct DatasetOptions {

@@ -11,12 +11,15 @@ struct Inflater::Stream : z_stream {
 };
 
 Inflater::Inflater(std::span<const uint8_t> in, std::string name, Wrapping wrapping)
-    : stream_(std::make_unique<Stream>()), input_bytes_(in.size()), name_(std::move(name)) {
+    : stream_(std::make_unique<Stream>()),
+      input_bytes_(in.size()),
+      name_(std::move(name)),
+      gzip_(wrapping == Wrapping::gzip) {
   expect(in.size() < (size_t(1) << 32), name_, "{} compressed bytes, at most 4 GiB are read",
          in.size());
   stream_->next_in = const_cast<Bytef*>(in.data());
   stream_->avail_in = uInt(in.size());
-  const int bits = wrapping == Wrapping::gzip ? 16 + MAX_WBITS : -MAX_WBITS;
+  const int bits = gzip_ ? 16 + MAX_WBITS : -MAX_WBITS;
   check(inflateInit2(stream_.get(), bits) == Z_OK, ErrorCode::io, "{}: zlib could not start",
         name_);
 }
@@ -32,7 +35,11 @@ size_t Inflater::read(std::span<uint8_t> out) {
     const int status = inflate(stream_.get(), Z_NO_FLUSH);
     made += room - stream_->avail_out;
     ended_ = status == Z_STREAM_END;
-    expect(status == Z_OK || ended_, name_, "damaged compressed data ({}); get the file again",
+    // A gzip file may consist of several streams, one after another.
+    if (ended_ && gzip_ && is_gzip({stream_->next_in, stream_->avail_in}))
+      ended_ = inflateReset(stream_.get()) != Z_OK;
+    expect(status == Z_OK || status == Z_STREAM_END, name_,
+           "damaged compressed data ({}); get the file again",
            stream_->msg ? stream_->msg : "truncated");
   }
   return made;

@@ -43,6 +43,7 @@ class Inflater {
   std::unique_ptr<Stream> stream_;
   size_t input_bytes_;
   std::string name_;
+  bool gzip_ = false;
   bool ended_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/random.h"
+#include "core/tensor_arg.h"
 
 namespace pare {
 namespace {
@@ -12,12 +13,22 @@ namespace {
 constexpr int64_t slot_count = 4;
 
 // A tensor of that shape that nobody else reads: `t` itself if it will do.
-void reuse(Tensor& t, const Shape& shape, DType dtype) {
+void reuse(Tensor& t, const Shape& shape, DType dtype, Device device) {
   if (t.defined() && t.unique() && t.shape() == shape && t.dtype() == dtype &&
-      t.format() == Format::plain && t.device() == Device{})
+      t.format() == Format::plain && t.device() == device)
     t.set_ref({});
   else
-    t = Tensor::empty(shape, dtype);
+    t = Tensor::empty(shape, dtype, Format::plain, device);
+}
+
+Tensor affine_of(const Preprocessing& preprocessing, int64_t channels) {
+  const Tensor t = Tensor::empty({channels, 2});
+  for (int64_t c = 0; c < channels; ++c) {
+    const auto [a, b] = preprocessing.affine(c);
+    t.data<float>()[2 * c] = a;
+    t.data<float>()[2 * c + 1] = b;
+  }
+  return t;
 }
 
 }  // namespace
@@ -26,7 +37,7 @@ Loader::Loader(Examples examples, Preprocessing preprocessing, LoaderOptions opt
     : examples_(std::move(examples)),
       preprocessing_(std::move(preprocessing)),
       options_(options),
-      slots_(options.prefetch ? slot_count : 0) {
+      device_(examples_.images.device()) {
   const int64_t n = examples_.size(), batch = options_.batch;
   check(n > 0, ErrorCode::bad_input, "no examples to load");
   check(batch > 0, "batch size {}, expected at least 1", batch);
@@ -34,6 +45,11 @@ Loader::Loader(Examples examples, Preprocessing preprocessing, LoaderOptions opt
   batches_ = options_.drop_last ? n / batch : (n - 1) / batch + 1;
   check(batches_ > 0, "a batch of {} is larger than the {} examples there are", batch, n);
   order_.resize(size_t(n));
+  if (device_ != Device{}) {
+    options_.prefetch = false;
+    affine_ = affine_of(preprocessing_, examples_.images.size(1)).to(device_);
+  }
+  if (options_.prefetch) slots_.resize(size_t(slot_count));
 }
 
 Loader::~Loader() {
@@ -57,6 +73,8 @@ void Loader::start_epoch(int64_t epoch, int64_t first_batch) {
       for (size_t i = order_.size() - 1; i > 0; --i) std::swap(order_[i], order_[rng.below(i + 1)]);
     }
     epoch_ = epoch;
+    if (device_ != Device{})
+      device_order_ = Tensor::from(order_, {int64_t(order_.size())}).to(device_);
   }
   taken_ = made_ = first_batch;
   end_ = batches_;
@@ -109,20 +127,46 @@ void Loader::fill(Batch& batch, int64_t number) {
   const int64_t first = number * options_.batch;
   const int64_t n = std::min(options_.batch, examples_.size() - first);
   const Shape image = examples_.shape();
-  reuse(batch.images, {n, image[0], image[1], image[2]}, DType::f32);
-  reuse(batch.labels, {n}, DType::i32);
+  reuse(batch.images, {n, image[0], image[1], image[2]}, DType::f32, device_);
+  reuse(batch.labels, {n}, DType::i32, device_);
   batch.indices.assign(order_.begin() + first, order_.begin() + first + n);
+  if (device_ == Device{})
+    place_images(batch);
+  else
+    queue_batch(batch, first);
+}
+
+void Loader::place_images(const Batch& batch) const {
+  const Shape image = examples_.shape();
   const int64_t pixels = image.elements();
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t index = batch.indices[size_t(i)];
+  for (size_t i = 0; i < batch.indices.size(); ++i) {
+    const int64_t index = batch.indices[i];
     const Placement p = draw_placement(options_.augment, options_.seed, epoch_, index);
-    float* out = batch.images.data<float>() + i * pixels;
+    float* out = batch.images.data<float>() + int64_t(i) * pixels;
     if (examples_.images.dtype() == DType::u8)
       place_image(examples_.images.data<uint8_t>() + index * pixels, image, preprocessing_, p, out);
     else
       place_image(examples_.images.data<float>() + index * pixels, image, preprocessing_, p, out);
     batch.labels.data<int32_t>()[i] = examples_.labels.data<int32_t>()[index];
   }
+}
+
+void Loader::queue_batch(const Batch& batch, int64_t first) const {
+  static const Kernel kernel("make_batch");
+  const TensorArg in[] = {tensor_arg(examples_.images), tensor_arg(examples_.labels),
+                          tensor_arg(device_order_.rows(first, first + batch.labels.size(0))),
+                          tensor_arg(affine_)};
+  const TensorArg out[] = {tensor_arg(batch.images), tensor_arg(batch.labels)};
+  const Attrs attrs =
+      Attrs().set("shift", int64_t(options_.augment.shift)).set("flip", options_.augment.flip);
+  KernelArgs args;
+  args.inputs = in;
+  args.outputs = out;
+  args.input_count = 4;
+  args.output_count = 2;
+  args.attrs = &attrs;
+  args.key = augmentation_key(options_.seed, epoch_);
+  kernel(device_, args);
 }
 
 }  // namespace pare

@@ -4,6 +4,10 @@
 // index): a run resumed at any batch sees what the uninterrupted one saw. Buffers go round between
 // the loader and the caller's Batch, so that a loop that keeps one Batch allocates nothing after
 // its first epoch.
+//
+// Examples on a device stay there: one kernel gathers, augments and normalizes a batch from them,
+// to the same bits, and only an epoch's order goes to the device. Nothing is prefetched then,
+// because the device queues its work anyway.
 #pragma once
 
 #include <condition_variable>
@@ -18,8 +22,8 @@
 namespace pare {
 
 struct Batch {
-  Tensor images;                 // f32, N,C,H,W, plain
-  Tensor labels;                 // i32, N
+  Tensor images;                 // f32, N,C,H,W, plain; on the device of the examples
+  Tensor labels;                 // i32, N; likewise
   std::vector<int64_t> indices;  // which examples these are
 };
 
@@ -52,6 +56,8 @@ class Loader {
 
  private:
   void fill(Batch& batch, int64_t number);
+  void place_images(const Batch& batch) const;                // on the CPU
+  void queue_batch(const Batch& batch, int64_t first) const;  // on a device
   void work();
 
   Examples examples_;
@@ -60,6 +66,8 @@ class Loader {
   int64_t batches_ = 0;
   int64_t epoch_ = -1;
   std::vector<int64_t> order_;
+  Device device_;
+  Tensor device_order_, affine_;  // there: i64, like order_; f32, channels x 2
 
   // Batches [taken_, made_) of the epoch wait in slots_[number % slots]; while working_, the thread
   // alone fills that of made_.

@@ -27,7 +27,7 @@ void train_and_save(const Dataset& data, int epochs, const std::string& file) {
   // One run of the network, recorded, is the graph: what trains, is saved, and is compressed.
   const Shape image = data.train.shape();
   Graph graph = capture(net, Tensor::zeros({1, image[0], image[1], image[2]}));
-  describe_model(graph, "lenet5", data, /*holdout=*/0.1);
+  describe_model(graph, "lenet5", data);
 
   TrainOptions options;
   options.epochs = epochs;

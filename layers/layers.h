@@ -130,11 +130,11 @@ class Sequential : public Module {
  public:
   template <class M, class... Args>
   Sequential& add(const std::string& name, Args&&... args) {
-    children_.emplace_back(name, std::make_unique<M>(std::forward<Args>(args)...));
-    return *this;
+    return add(name, std::make_unique<M>(std::forward<Args>(args)...));
   }
   // The same with a module made elsewhere.
   Sequential& add(const std::string& name, std::unique_ptr<Module> child) {
+    name_child(*child, name);
     children_.emplace_back(name, std::move(child));
     return *this;
   }

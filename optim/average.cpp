@@ -29,6 +29,7 @@ void WeightAverage::start(const TrainMoment& now) {
     for (const auto& [name, b] : named_buffers(now.graph)) buffers_.push_back(b.value().clone());
   }
   const size_t count = named_buffers(now.graph).size();
+  for (Tensor& b : buffers_) b = b.to(device_of(now.graph));
   check(buffers_.size() == count, ErrorCode::bad_input,
         "the checkpoint holds averages of {} buffers, the network has {}", buffers_.size(), count);
 }

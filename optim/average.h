@@ -17,6 +17,7 @@ class WeightAverage : public TrainHook {
  public:
   // Throws Error{usage} unless 0 < decay < 1.
   explicit WeightAverage(double decay);
+  bool recordable() const override { return true; }
   void start(const TrainMoment& now) override;
   void after_update(const TrainMoment& now) override;
   void before_evaluation(Graph& graph) override { exchange(graph); }

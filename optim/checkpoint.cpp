@@ -26,6 +26,7 @@ void each_field(TrainOptions& o, F&& f) {
   f("warmup", o.warmup);
   f("average", o.average);
   f("augment", o.augment);
+  f("precision", o.precision);
   f("holdout", o.holdout);
   f("seed", o.seed);
   f("out", o.out);
@@ -76,6 +77,10 @@ void from_json(const Json& j, T& value) {
 
 }  // namespace
 
+std::string machine_of(Device device) {
+  return device == Device{} ? to_string(current_isa()) : to_string(device);
+}
+
 void Trainer::save_checkpoint() const {
   if (options_.out.empty()) return;
   ContainerWriter writer;
@@ -84,10 +89,10 @@ void Trainer::save_checkpoint() const {
   Json j = {{"options", to_json(options_)},
             {"state", to_json(state_)},
             {"schedule", to_string(options_.schedule)},
-            {"machine", to_string(current_isa())},
+            {"machine", machine_of(device_)},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
-  writer.set_metadata(key, j.dump());
+  writer.set_metadata(key, to_text(j));
   for (const auto& hook : hooks_) hook->save(writer);
   writer.write(options_.out + ".ckpt");
 }

@@ -1,38 +1,54 @@
 #include "optim/evaluate.h"
 
-#include <algorithm>
 #include <chrono>
+#include <vector>
 
 #include "autograd/ops.h"
+#include "core/fetch.h"
+#include "core/tensor_arg.h"
 #include "datasets/loader.h"
 
 namespace pare {
 
-int64_t count_correct(const Tensor& logits, const Tensor& labels) {
-  const Tensor x = logits.to(Device{}).plain().to(DType::f32), y = labels.to(Device{});
-  const int64_t classes = x.size(1);
-  int64_t correct = 0;
-  for (int64_t i = 0; i < x.size(0); ++i) {
-    const float* row = x.data<float>() + i * classes;
-    correct += std::max_element(row, row + classes) - row == y.data<int32_t>()[i];
-  }
-  return correct;
+Tensor count_correct(const Tensor& logits, const Tensor& labels) {
+  static const Kernel kernel("count_correct");
+  const Device device = logits.device();
+  const Tensor x = logits.plain(), y = labels.to(device),
+               count = Tensor::empty({}, DType::f64, Format::plain, device);
+  const TensorArg in[] = {tensor_arg(x), tensor_arg(y)}, out = tensor_arg(count);
+  KernelArgs args;
+  args.inputs = in;
+  args.input_count = 2;
+  args.outputs = &out;
+  args.output_count = 1;
+  kernel(device, args);
+  return count;
 }
 
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
                     int64_t batch) {
-  Loader loader(examples, preprocessing, {.batch = batch, .shuffle = false, .augment = {}});
   const auto start = std::chrono::steady_clock::now();
+  const Device device = device_of(network);
+  Loader loader(examples.to(device), preprocessing,
+                {.batch = batch, .shuffle = false, .augment = {}});
   Evaluation e;
   Batch b;
-  const Device device = device_of(network);
+  std::vector<Tensor> results;  // loss and count of each batch, read once: nothing waits until then
+  std::vector<int64_t> sizes;
   loader.start_epoch(0);
   while (loader.next(b)) {
-    const Tensor logits = network(b.images.to(device), Mode::eval);
+    const Tensor logits = network(b.images, Mode::eval);
     const int64_t n = b.labels.size(0);
-    e.loss += softmax_cross_entropy(logits, b.labels.to(device)).item() * double(n);
-    e.accuracy += double(count_correct(logits, b.labels));
-    e.examples += n;
+    results.push_back(softmax_cross_entropy(logits, b.labels));
+    results.push_back(count_correct(logits, b.labels));
+    sizes.push_back(n);
+  }
+  std::vector<double> values(results.size());
+  fetch(results, values);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    e.loss += values[2 * i] * double(sizes[i]);
+    e.accuracy += values[2 * i + 1];
+    e.examples += sizes[i];
   }
   e.loss /= double(e.examples);
   e.accuracy /= double(e.examples);

@@ -17,7 +17,8 @@ struct Evaluation {
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
                     int64_t batch = 250);
 
-// How many rows of logits [n,classes] are largest at the label (i32 [n]).
-int64_t count_correct(const Tensor& logits, const Tensor& labels);
+// How many rows of logits [n,classes] are largest (the first of equals) at the label, i32 [n]: one
+// element, f64, on the device of the logits; fetch() reads it together with other results.
+Tensor count_correct(const Tensor& logits, const Tensor& labels);
 
 }  // namespace pare

@@ -32,6 +32,9 @@ class TrainHook {
   // Whether the network after so many steps is what the run is for. Until then no epoch is kept as
   // the best one.
   virtual bool finished(int64_t /*steps_done*/) const { return true; }
+  // Whether every step runs the same ops on gradients that the hook leaves alone, so that a device
+  // may replay a step it recorded. Values may change; tensors that are replaced are noticed.
+  virtual bool recordable() const { return false; }
   // State of its own in the checkpoint; names should start with the hook's.
   virtual void save(ContainerWriter&) const {}
   virtual void load(const Container&) {}

@@ -1,15 +1,17 @@
 #include "optim/interrupt.h"
 
+#include <cstdlib>
+
+#include "core/error.h"
+
 namespace pare {
 namespace {
 
 volatile std::sig_atomic_t requested = 0;
 
-void on_signal(int signal) {
+void on_signal(int) {
+  if (requested) std::_Exit(int(ErrorCode::interrupted));  // asked twice
   requested = 1;
-  struct sigaction action{};
-  action.sa_handler = SIG_DFL;
-  ::sigaction(signal, &action, nullptr);
 }
 
 }  // namespace

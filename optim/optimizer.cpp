@@ -3,47 +3,15 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/tensor_arg.h"
+#include "core/fetch.h"
 
 namespace pare {
-namespace {
-
-// Runs a kernel that reduces `x` to one number of type T on the host.
-template <class T>
-T reduce(const Kernel& kernel, const Tensor& x) {
-  const TensorArg in = tensor_arg(x);
-  T answer{};
-  TensorArg out;
-  out.data = &answer;
-  KernelArgs args;
-  args.inputs = &in;
-  args.outputs = &out;
-  args.input_count = args.output_count = 1;
-  kernel(x.device(), args);
-  return answer;
-}
-
-// inputs: mask or nothing; outputs: value, gradient, slots.
-void run_update(const Kernel& kernel, const Param& param, std::initializer_list<Tensor> slots,
-                const Attrs& attrs) {
-  const ParamState& s = param.state();
-  const TensorArg in = s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{};
-  TensorArg out[4] = {tensor_arg(s.value), tensor_arg(s.grad)};
-  KernelArgs args;
-  args.inputs = &in;
-  args.input_count = 1;
-  args.outputs = out;
-  args.output_count = 2;
-  for (const Tensor& slot : slots) out[args.output_count++] = tensor_arg(slot);
-  args.attrs = &attrs;
-  kernel(s.value.device(), args);
-}
-
-}  // namespace
 
 Optimizer::Optimizer(NamedParams params, double rate) : params_(std::move(params)), rate_(rate) {
   check(std::isfinite(rate) && rate >= 0, "learning rate {}, expected a number of at least 0",
         rate);
+  if (!params_.empty())
+    verdict_ = Tensor::zeros({2}, DType::f64, params_[0].second.value().device());
 }
 
 void Optimizer::set_clip(double norm) {
@@ -60,33 +28,102 @@ void Optimizer::make_state(std::initializer_list<const char*> slots) {
   }
 }
 
-void Optimizer::check_finite() const {
-  static const Kernel all_finite("all_finite");
-  for (const auto& [name, p] : params_)
-    check(!p.has_grad() || reduce<int32_t>(all_finite, p.grad()), ErrorCode::diverged,
-          "training diverged: the gradient of '{}' is not finite; the weights are as before this "
-          "step. Lower the learning rate ({}) or clip the gradients",
-          name, rate_);
+namespace {
+TensorArg mask_of(const Param& p) {
+  const ParamState& s = p.state();
+  return s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{};
+}
+}  // namespace
+
+void Optimizer::run(const Kernel& kernel, const Attrs& attrs) {
+  KernelArgs args;
+  args.inputs = inputs_.data();
+  args.input_count = int(inputs_.size());
+  args.outputs = outputs_.data();
+  args.output_count = int(outputs_.size());
+  args.attrs = &attrs;
+  kernel(verdict_.device(), args);
 }
 
-double Optimizer::clip_scale() const {
-  static const Kernel sum_of_squares("sum_of_squares");
-  double total = 0;
-  for (const auto& [name, p] : params_)
-    if (p.has_grad()) total += reduce<double>(sum_of_squares, p.grad());
-  const double norm = std::sqrt(total);
-  return norm > clip_ ? clip_ / norm : 1;
+void Optimizer::run_update(const UpdateKernels& kernels, std::span<const Param> group,
+                           std::initializer_list<const char*> slots, const Attrs& attrs) {
+  const auto begin = [&] {
+    inputs_.assign(1, tensor_arg(verdict_));
+    outputs_.clear();
+  };
+  const auto add = [&](Param p) {
+    inputs_.push_back(mask_of(p));
+    outputs_.push_back(tensor_arg(p.value()));
+    outputs_.push_back(tensor_arg(p.grad()));
+    for (const char* slot : slots) outputs_.push_back(tensor_arg(p.slot(slot)));
+  };
+  for (const Param& p : group) {
+    const Tensor pattern = p.pattern_of_grad();
+    if (!pattern.defined()) continue;
+    begin();
+    add(p);
+    inputs_.push_back(tensor_arg(pattern));
+    run(kernels.kept, attrs);
+  }
+  begin();
+  for (const Param& p : group)
+    if (!p.pattern_of_grad().defined()) add(p);
+  if (!outputs_.empty()) run(kernels.all, attrs);
+}
+
+void Optimizer::queue_step(const Tensor& loss, double most_loss) {
+  static const Kernel check_gradients("check_gradients");
+  stepped_.clear();
+  inputs_.assign(1, tensor_arg(loss));
+  outputs_.assign(1, tensor_arg(verdict_));
+  for (size_t i = 0; i < params_.size(); ++i) {
+    Param& p = params_[i].second;
+    if (!p.has_grad()) continue;
+    stepped_.push_back(i);
+    inputs_.push_back(mask_of(p));
+    outputs_.push_back(tensor_arg(p.grad()));
+    ++p.state().steps;
+    p.clear_grad();
+  }
+  if (stepped_.empty()) return;
+  run(check_gradients, Attrs().set("most", most_loss).set("clip", clip_));
+  // One call for all parameters that take the same constants.
+  todo_ = stepped_;
+  while (!todo_.empty()) {
+    const ParamState& first = params_[todo_[0]].second.state();
+    group_.clear();
+    std::erase_if(todo_, [&](size_t i) {
+      const ParamState& s = params_[i].second.state();
+      if (s.steps != first.steps || s.decay != first.decay) return false;
+      group_.push_back(params_[i].second);
+      return true;
+    });
+    update(group_);
+  }
+}
+
+bool Optimizer::settle(double code) {
+  if (code == 0) return true;
+  for (const size_t i : stepped_) --params_[i].second.state().steps;
+  verdict_.fill(0);
+  if (code < 0) return false;
+  fail(ErrorCode::diverged,
+       "training diverged: the gradient of '{}' is not finite; the weights are as before this "
+       "step. Lower the learning rate ({}) or clip the gradients",
+       params_[stepped_[size_t(code) - 1]].first, rate_);
 }
 
 void Optimizer::step() {
-  check_finite();
-  const double scale = clip_ > 0 ? clip_scale() : 1;
-  for (auto& [name, p] : params_) {
-    if (!p.has_grad()) continue;
-    ++p.state().steps;
-    update(p, scale);
-    p.clear_grad();
+  queue_step();
+  if (stepped_.empty()) return;
+  double verdict[2];
+  try {
+    fetch({&verdict_, 1}, verdict);
+  } catch (...) {
+    settle(-1);  // a kernel before found its data wrong; the gradients are NaN then
+    throw;
   }
+  settle(verdict[1]);
 }
 
 Sgd::Sgd(NamedParams params, const SgdOptions& options)
@@ -100,18 +137,17 @@ Sgd::Sgd(NamedParams params, const SgdOptions& options)
     make_state({});
 }
 
-void Sgd::update(Param& param, double scale) {
-  static const Kernel kernel("sgd.step");
+void Sgd::update(std::span<const Param> group) {
+  static const UpdateKernels kernels{Kernel("sgd.step"), Kernel("sgd.step_kept")};
   const Attrs attrs = Attrs()
-                          .set("scale", scale)
                           .set("rate", rate())
                           .set("momentum", options_.momentum)
-                          .set("decay", param.state().decay ? options_.weight_decay : 0.0)
+                          .set("decay", group[0].state().decay ? options_.weight_decay : 0.0)
                           .set("nesterov", options_.nesterov);
   if (options_.momentum > 0)
-    run_update(kernel, param, {param.slot("momentum")}, attrs);
+    run_update(kernels, group, {"momentum"}, attrs);
   else
-    run_update(kernel, param, {}, attrs);
+    run_update(kernels, group, {}, attrs);
 }
 
 Adam::Adam(NamedParams params, const AdamOptions& options)
@@ -124,13 +160,12 @@ Adam::Adam(NamedParams params, const AdamOptions& options)
   make_state({"m", "v"});
 }
 
-void Adam::update(Param& param, double scale) {
-  static const Kernel kernel("adam.step");
-  const ParamState& s = param.state();
+void Adam::update(std::span<const Param> group) {
+  static const UpdateKernels kernels{Kernel("adam.step"), Kernel("adam.step_kept")};
+  const ParamState& s = group[0].state();
   const double t = double(s.steps), decay = s.decay ? options_.weight_decay : 0.0;
-  run_update(kernel, param, {param.slot("m"), param.slot("v")},
+  run_update(kernels, group, {"m", "v"},
              Attrs()
-                 .set("scale", scale)
                  .set("decay", options_.decoupled ? 0.0 : decay)
                  .set("shrink", options_.decoupled ? 1 - rate() * decay : 1.0)
                  .set("beta1", options_.beta1)

@@ -3,15 +3,23 @@
 // The state lives on the parameters, slots and counts of steps, so that saving, cloning and masking
 // a parameter takes it along. Where a parameter has a frozen mask, value, gradient and slots of
 // masked elements are exactly zero after every step. Weight decay skips parameters that ask for
-// none. A step with a gradient that is not finite throws before anything is changed.
+// none. A step with a gradient that is not finite changes nothing.
+//
+// On a device a step is queued and nothing waits: one kernel looks at all gradients and writes a
+// verdict, which the kernels of the update read; whoever wants to know asks for it later, together
+// with the loss.
 #pragma once
 
+#include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "autograd/param.h"
+#include "core/backend.h"
+#include "core/tensor_arg.h"
 
 namespace pare {
 
@@ -24,23 +32,47 @@ class Optimizer {
   // One update from the gradients at hand; parameters without one stay. Clears the gradients.
   // Throws Error{diverged} naming the parameter whose gradient is not finite.
   void step();
+  // step() without the wait for a device: then `verdict` has to be read and settled. With a `loss`
+  // (one element), nothing is changed either where that is above `most_loss` or NaN.
+  void queue_step(const Tensor& loss = {},
+                  double most_loss = std::numeric_limits<double>::infinity());
+  // What came of the queued steps, f64 [2]: the factor of the gradients (1 where they are not
+  // clipped), and a code for settle(). Once a step was refused so are those queued after it, until
+  // it is settled.
+  const Tensor& verdict() const { return verdict_; }
+  // Takes note of the last step's code, verdict()[1]. True: it was done. False: refused for its
+  // loss. Throws Error{diverged} naming the parameter whose gradient is not finite. Counts of steps
+  // of a refused one are taken back.
+  bool settle(double code);
   void set_rate(double rate) { rate_ = rate; }
   double rate() const { return rate_; }
   // Scales all gradients by one factor so that their common L2 norm is at most `norm`; 0: never.
   void set_clip(double norm);
 
  protected:
-  // Updates one parameter from scale * gradient; its state's count of steps has this one already.
-  virtual void update(Param& param, double scale) = 0;
+  // Updates parameters that agree in their count of steps, which has this one already, and in
+  // whether they decay.
+  virtual void update(std::span<const Param> group) = 0;
+  // The step kernels of a rule (core/cpu/optimizers.cpp): for all, and for one parameter whose
+  // gradient holds kept elements alone.
+  struct UpdateKernels {
+    Kernel all, kept;
+  };
+  // Runs a rule over the group's values, gradients and slots.
+  void run_update(const UpdateKernels& kernels, std::span<const Param> group,
+                  std::initializer_list<const char*> slots, const Attrs& attrs);
   // For constructors: gradients and slots made now never take memory that the first step has just
   // freed and the second wants again.
   void make_state(std::initializer_list<const char*> slots);
 
  private:
-  void check_finite() const;
-  double clip_scale() const;
+  void run(const Kernel& kernel, const Attrs& attrs);
   NamedParams params_;
   double rate_, clip_ = 0;
+  Tensor verdict_;
+  std::vector<size_t> stepped_, todo_;  // places in params_; kept, so that a step allocates nothing
+  std::vector<Param> group_;
+  std::vector<TensorArg> inputs_, outputs_;
 };
 
 struct SgdOptions {
@@ -56,7 +88,7 @@ class Sgd : public Optimizer {
   explicit Sgd(NamedParams params, const SgdOptions& options = {});
 
  protected:
-  void update(Param& param, double scale) override;
+  void update(std::span<const Param> group) override;
 
  private:
   SgdOptions options_;
@@ -79,7 +111,7 @@ class Adam : public Optimizer {
   explicit Adam(NamedParams params, const AdamOptions& options = {});
 
  protected:
-  void update(Param& param, double scale) override;
+  void update(std::span<const Param> group) override;
 
  private:
   AdamOptions options_;

@@ -16,10 +16,14 @@ void Progress::clear() {
   if (std::exchange(shown_, false)) std::fputs("\r\033[K", stderr);
 }
 
-void Progress::live(const std::string& text) {
+bool Progress::due() {
   const auto now = std::chrono::steady_clock::now();
-  if (quiet_ || now - last_ < (terminal_ ? 100ms : 10s)) return;
+  if (quiet_ || now - last_ < (terminal_ ? 100ms : 10s)) return false;
   last_ = now;
+  return true;
+}
+
+void Progress::show(const std::string& text) {
   if (!terminal_) return line(text);
   clear();
   std::fputs(text.c_str(), stderr);

@@ -14,12 +14,18 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   // Replaces the live line, at most ten times a second; where there is no terminal, a plain line
   // every ten seconds.
-  void live(const std::string& text);
+  // `text` makes it, and is called only when it is due.
+  template <class F>
+  void live(F&& text) {
+    if (due()) show(text());
+  }
   // A line that stays.
   void line(const std::string& text);
   bool quiet() const { return quiet_; }
 
  private:
+  bool due();
+  void show(const std::string& text);
   void clear();
   bool quiet_, terminal_, shown_ = false;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();

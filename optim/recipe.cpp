@@ -42,6 +42,7 @@ TrainOptions default_recipe(std::string_view model, const Dataset& data) {
   o.schedule = r.schedule;
   o.warmup = r.warmup;
   o.augment = data.augmentation;
+  o.holdout = data.holdout;
   return o;
 }
 

@@ -8,6 +8,8 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "core/fetch.h"
+#include "core/file_io.h"
 #include "core/json.h"
 #include "optim/average.h"
 #include "optim/interrupt.h"
@@ -58,6 +60,17 @@ double masked_share(Graph& graph) {
   return all ? 1 - double(kept) / double(all) : 0;
 }
 
+// Whether both have parameters and buffers of the same shapes and types, in the same order.
+bool alike(Graph& x, Graph& y) {
+  const auto same = [](const auto& a, const auto& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& p, const auto& q) {
+      return p.second.value().shape() == q.second.value().shape() &&
+             p.second.value().dtype() == q.second.value().dtype();
+    });
+  };
+  return same(named_parameters(x), named_parameters(y)) && same(named_buffers(x), named_buffers(y));
+}
+
 // Copies values, masks and buffers between graphs of one structure.
 void copy_state(Graph& from, Graph& to) {
   const auto a = named_parameters(from), b = named_parameters(to);
@@ -74,12 +87,16 @@ void copy_state(Graph& from, Graph& to) {
 
 }  // namespace
 
-void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout) {
+void describe_model(Graph& graph, const std::string& model, const Dataset& data) {
   graph.set_metadata("model", model);
-  graph.set_metadata("data", data.name);
-  graph.set_metadata("classes", Json(data.classes).dump());
   graph.set_metadata("preprocessing", data.preprocessing.to_json());
-  graph.set_metadata("holdout", Json(holdout).dump());
+  describe_data(graph, data);
+}
+
+void describe_data(Graph& graph, const Dataset& data) {
+  graph.set_metadata("data", valid_utf8(data.name));
+  graph.set_metadata("classes", to_text(data.classes));
+  graph.set_metadata("holdout", to_text(data.holdout));
 }
 
 Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
@@ -96,8 +113,13 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   check(options.epochs >= 1, "epochs {}, expected at least 1", options.epochs);
   check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
         options.holdout);
-  check(options.warmup >= 0, "warmup {}, expected at least 0 epochs", options.warmup);
+  check(options.warmup >= 0 && options.warmup <= 1e6,
+        "warmup {}, expected at least 0 and at most a million epochs", options.warmup);
+  precision_ = options.precision.empty() ? current_precision() : precision_named(options.precision);
+  if (saves()) check_writable(options.out);
   split_ = hold_out(data.train, options.holdout);
+  split_.train = split_.train.to(device_);
+  split_.held_out = split_.held_out.to(device_);
   loader_ =
       std::make_unique<Loader>(split_.train, data.preprocessing,
                                LoaderOptions{.batch = options.batch,
@@ -109,7 +131,7 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   schedule_ = {options.schedule, options.epochs * batches,
                std::min(int64_t(options.warmup * double(batches)), options.epochs * batches - 1)};
   loss_ = [](const Tensor& logits, const Batch& batch) {
-    return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
+    return softmax_cross_entropy(logits, batch.labels);
   };
 }
 
@@ -122,7 +144,11 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
       "the checkpoint stopped at epoch {}, batch {}, but its run has {} epochs of {} batches; the "
       "data differ from those it was trained on",
       state_.epoch, state_.batch, options_.epochs, loader_->batches());
+  if (checkpoint.best)
+    check(alike(*checkpoint.best, graph_), ErrorCode::bad_input,
+          "the checkpoint's best graph has other parameters than the one that trains");
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
+  if (best_) to_device(*best_, device_);
   file_ = checkpoint.file;
   if (options_.average != 0) add(std::make_shared<WeightAverage>(options_.average));
 }
@@ -146,39 +172,54 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
   Blame blame;
   {
     const RecorderScope scope(&blame);
-    graph_.clone().forward(batch.images.to(device_), Mode::train);
+    graph_.clone().forward(batch.images, Mode::train);
   }
   fail(
       ErrorCode::diverged,
       "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and it is '{}' "
-      "that blows up; the weights are as before this step. Lower the learning rate ({}) or clip "
+      "that blows up; no weight was changed in this step. Lower the learning rate ({}) or clip "
       "the gradients",
       state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
+}
+
+bool Trainer::recordable() const {
+  return options_.record && std::all_of(hooks_.begin(), hooks_.end(),
+                                        [](const auto& hook) { return hook->recordable(); });
+}
+
+void Trainer::compute_gradients(const Batch& batch) {
+  const PrecisionScope precision(precision_);
+  Tape tape;
+  const Tensor logits = graph_(batch.images, Mode::train);
+  step_loss_ = loss_(logits, batch);
+  step_correct_ = count_correct(logits, batch.labels);
+  tape.backward(step_loss_);
 }
 
 void Trainer::train_step(Batch& batch) {
   optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
   for (const auto& hook : hooks_) hook->before_step(moment());
   const RunKeyScope key({options_.seed, uint64_t(state_.step)});
-  {
-    Tape tape;
-    const Tensor logits = graph_(batch.images.to(device_), Mode::train);
-    const Tensor loss = loss_(logits, batch);
-    const double value = loss.item();
-    if (state_.step == 0) state_.first_loss = value;
-    if (!(value <= hopeless * std::max(1.0, state_.first_loss))) {
-      const RecorderScope off(nullptr);
-      explain_divergence(batch, value);
-    }
-    tape.backward(loss);
-    const int64_t n = batch.labels.size(0);
-    state_.loss_sum += value * double(n);
-    state_.correct += count_correct(logits, batch.labels);
-    state_.seen += n;
-  }
+  if (recordable())
+    recorded_.run(graph_, batch, [&] { compute_gradients(batch); });
+  else
+    compute_gradients(batch);
   for (const auto& hook : hooks_) hook->before_update(moment());
-  optimizer_->step();
+  // What is hopeless is told by the first loss, which only has to be finite.
+  optimizer_->queue_step(step_loss_, state_.step == 0
+                                         ? std::numeric_limits<double>::max()
+                                         : hopeless * std::max(1.0, state_.first_loss));
+  // The one place where a step waits for a device.
+  const Tensor results[] = {step_loss_, step_correct_, optimizer_->verdict()};
+  double values[4];
+  fetch(results, values);
+  if (state_.step == 0) state_.first_loss = values[0];
+  if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
   for (const auto& hook : hooks_) hook->after_update(moment());
+  const int64_t n = batch.labels.size(0);
+  state_.loss_sum += values[0] * double(n);
+  state_.correct += int64_t(values[1]);
+  state_.seen += n;
   ++state_.step;
   ++state_.batch;
 }
@@ -197,7 +238,8 @@ void Trainer::keep_if_best(EpochRecord& r) {
   report.best_accuracy = r.val_accuracy;
   report.best_epoch = r.epoch;
   best_ = graph_.clone();
-  if (!options_.out.empty()) save_graph(*best_, options_.out);
+  out_is_best_ = saves();
+  if (saves()) save_graph(*best_, options_.out);
 }
 
 void Trainer::finish_epoch() {
@@ -233,12 +275,13 @@ TrainReport Trainer::run() {
       const double t = now();
       const int64_t done = state_.batch - first_batch, left = steps() - state_.step;
       const double rate = double(done) / (t - began);
-      progress.live(
-          message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",
-                  state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
-                  std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
-                  std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
-                  int64_t(rate * double(options_.batch)), clock_time(double(left) / rate)));
+      progress.live([&] {
+        return message("epoch {}/{}  {} %  loss {}  accuracy {} %  {} images/s  {} left",
+                       state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
+                       std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
+                       std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
+                       int64_t(rate * double(options_.batch)), clock_time(double(left) / rate));
+      });
       if (interrupted()) {
         state_.seconds += t - start;
         state_.report.interrupted = true;
@@ -261,7 +304,11 @@ TrainReport Trainer::run() {
         r.sparsity > 0 ? message("  sparsity {} %", rounded(100 * r.sparsity, 100)) : std::string(),
         int64_t(double(loader_->batches() * options_.batch) / r.seconds), rounded(r.seconds, 10)));
   }
-  if (best_) copy_state(*best_, graph_);
+  if (best_) {
+    // A resumed run whose best epoch was an earlier one may have another OUT now, or have lost it.
+    if (saves() && !out_is_best_) save_graph(*best_, options_.out);
+    copy_state(*best_, graph_);
+  }
   return state_.report;
 }
 

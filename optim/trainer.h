@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "autograd/graph.h"
+#include "core/backend.h"
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
 #include "optim/evaluate.h"
 #include "optim/hook.h"
 #include "optim/optimizer.h"
+#include "optim/recorded_step.h"
 #include "optim/schedule.h"
 
 namespace pare {
@@ -26,14 +28,17 @@ struct TrainOptions {
   int64_t epochs = 5, batch = 64;
   OptimizerOptions optimizer = {};
   ScheduleKind schedule = ScheduleKind::cosine;
-  double warmup = 0;         // epochs
-  double average = 0;        // decay of an average of the weights, which is what is kept; 0: none
-  std::string augment = {};  // as Augmentation::parse takes it
+  double warmup = 0;           // epochs
+  double average = 0;          // decay of an average of the weights, which is what is kept; 0: none
+  std::string precision = {};  // of products in forward and backward (core/backend.h): fp32, tf32,
+                               // bf16; "": what the calling thread has
+  std::string augment = {};    // as Augmentation::parse takes it
   double holdout = 0.1;  // share of the training part kept for decisions; 0: train on everything
   uint64_t seed = 1;
   std::string out = {};   // "": no files
   std::string task = {};  // free text kept in the checkpoint: what a resumed command must do again
   bool quiet = false;     // no progress
+  bool record = true;     // devices that can replay recorded steps do
 };
 
 struct EpochRecord {
@@ -68,11 +73,14 @@ struct Checkpoint {
   std::optional<Graph> best;
   TrainOptions options;
   TrainState state;
-  std::string machine;                    // instruction set it ran on
+  std::string machine;                    // machine_of the device it ran on
   std::shared_ptr<const Container> file;  // for the hooks' own state
 };
 // Throws Error{bad_input} where the file is damaged or no checkpoint.
 Checkpoint load_checkpoint(const std::string& path);
+
+// What decides about the last bits: the device, or on the CPU the instruction set.
+std::string machine_of(Device device);
 
 class Trainer {
  public:
@@ -95,11 +103,19 @@ class Trainer {
   // loss beyond all hope (a thousand times the first), naming the layer; files then hold what was
   // last saved.
   TrainReport run();
+  // Where the graph's parameters are, there it trains.
+  Device device() const { return device_; }
+  const RecordedStep& recorded() const { return recorded_; }
+  bool saves() const { return !options_.out.empty(); }
   int64_t steps() const { return options_.epochs * loader_->batches(); }
 
  private:
   Trainer(const Dataset& data, Graph& graph, const TrainOptions& options);  // keeps slots
   void train_step(Batch& batch);
+  // Forward and backward of one batch; loss and number of right answers into step_*. Waits for
+  // nothing.
+  void compute_gradients(const Batch& batch);
+  bool recordable() const;
   void finish_epoch();
   void keep_if_best(EpochRecord& record);
   TrainMoment moment() { return {graph_, state_.step, steps()}; }
@@ -109,20 +125,26 @@ class Trainer {
 
   Graph& graph_;
   Device device_;
+  Precision precision_ = Precision::fp32;
   const Dataset& data_;
   TrainOptions options_;
   Split split_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Optimizer> optimizer_;
+  RecordedStep recorded_;
+  Tensor step_loss_, step_correct_;  // of the last step, one element each
   Schedule schedule_;
   LossFn loss_;
   std::vector<std::shared_ptr<TrainHook>> hooks_;
   std::shared_ptr<const Container> file_;
   TrainState state_;
   std::optional<Graph> best_;
+  bool out_is_best_ = false;  // OUT was written by this run and holds best_
 };
 
-// Model facts every saved model carries: name, data, classes, preprocessing, held-out share.
-void describe_model(Graph& graph, const std::string& model, const Dataset& data, double holdout);
+// Model facts that every saved model carries: its name, preprocessing, and those of describe_data.
+void describe_model(Graph& graph, const std::string& model, const Dataset& data);
+// The data it is trained and judged on: name, classes, held-out share.
+void describe_data(Graph& graph, const Dataset& data);
 
 }  // namespace pare

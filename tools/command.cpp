@@ -3,23 +3,58 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <set>
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
+#include "core/device.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
+#include "optim/trainer.h"
 
 namespace pare::tool {
 
 void CommonOptions::apply() const {
   check(threads >= 0 && threads <= 1024, "--threads {}, expected 0 (all) to 1024", threads);
   set_threads(threads);
-  static constexpr std::string_view known[] = {"auto", "cpu", "cuda", "cuda-emulated"};
-  check(std::find(std::begin(known), std::end(known), device) != std::end(known),
-        "--device '{}' is unknown{}", device, suggest(device, known, std::size(known)));
-  check(device == "auto" || device == "cpu", ErrorCode::device,
-        "--device {}: this build has no such device; use --device cpu", device);
+  if (device != "auto") {
+    const Device named = select_device(device);
+    check(on_devices || named == Device{}, ErrorCode::device,
+          "--device {}: this command computes on the CPU alone; leave the option out", device);
+  }
   for (const std::string& path : plugins) load_plugin(path);
+}
+
+namespace {
+
+// Names of the graph's ops that `device` has no kernel for.
+std::set<std::string> missing_ops(const Graph& graph, Device device) {
+  std::set<std::string> missing;
+  for (const GraphNode& n : graph.nodes)
+    if (!n.op->forward && !n.op->forward_kernel->on(device)) missing.insert(n.op->name);
+  return missing;
+}
+
+}  // namespace
+
+Device CommonOptions::device_for(const Graph& graph, const std::string& cpu_only) const {
+  std::string reason;
+  Device chosen = select_device(device, &reason);
+  std::string obstacle = chosen == Device{} ? "" : cpu_only;
+  if (chosen != Device{} && obstacle.empty())
+    if (const auto missing = missing_ops(graph, chosen); !missing.empty())
+      obstacle = fmt::format("there are no kernels on {} for {}", to_string(chosen),
+                             fmt::join(missing, ", "));
+  if (!obstacle.empty()) {
+    check(device == "auto", ErrorCode::device, "--device {}: {}; use --device cpu", device,
+          obstacle);
+    chosen = Device{};
+    reason = fmt::format("cpu ({})", obstacle);
+  }
+  if (device == "auto") note(*this, "device {}", reason);
+  return chosen;
 }
 
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
@@ -32,8 +67,12 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_out) command.add_option("--out", o.out, "file to write");
   if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
   if (flags & with_batch)
-    command.add_option("--batch", o.batch, "examples at a time")->check(CLI::PositiveNumber);
-  command.add_option("--device", o.device, "auto, cpu, cuda or cuda-emulated");
+    command.add_option("--batch", o.batch, "examples at a time")->check(CLI::Range(1, 1 << 20));
+  o.on_devices = flags & with_device;
+  command.add_option("--device", o.device,
+                     o.on_devices ? "auto (cuda where there is one, else cpu), cpu, cuda or "
+                                    "cuda-emulated (CUDA kernels on the CPU, for tests)"
+                                  : "cpu: this command computes there alone");
   command.add_option("--plugin", o.plugins, "shared library that registers further ops");
   command.add_option("--threads", o.threads, "threads that compute; 0: all cores");
   command.add_flag("--json", o.json, "print one JSON object on standard output");
@@ -41,8 +80,9 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
 }
 
 void print_result(const CommonOptions& options, const Json& json, const std::string& text) {
-  fmt::print("{}\n", options.json ? json.dump() : text);
-  std::fflush(stdout);
+  fmt::print("{}\n", options.json ? to_text(json) : text);
+  check(std::fflush(stdout) == 0 && !std::ferror(stdout), ErrorCode::io,
+        "cannot write the result to standard output: {}", std::strerror(errno));
 }
 
 std::string human_bytes(double bytes) {
@@ -63,20 +103,29 @@ std::string percent(double ratio) { return fmt::format("{:.2f} %", 100 * ratio);
 
 Graph open_model(const std::string& file) { return load_graph(file); }
 
-Dataset open_data(const CommonOptions& options, const Graph& graph) {
-  const std::string name = options.data.empty() ? graph.get_metadata("data") : options.data;
+Dataset open_data(const CommonOptions& options, Graph& graph) {
+  const std::string stored = graph.get_metadata("data");
+  const std::string name = options.data.empty() ? stored : options.data;
   check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
   Dataset data = load_dataset(name, {.dir = options.data_dir});
   const Shape image = data.train.shape(), input = graph.input_shape(1);
   check(
       input.rank() == image.rank() + 1 && std::equal(image.begin(), image.end(), input.begin() + 1),
       ErrorCode::bad_input, "the model takes images of {}, '{}' has {}", input, name, image);
+  const Ints& logits = graph.values[size_t(graph.outputs[0])].shape;
+  check(logits.size() == 2 && logits[1] == int64_t(data.classes.size()), ErrorCode::bad_input,
+        "the model tells {} classes apart, '{}' has {}", logits[logits.size() - 1], name,
+        data.classes.size());
+  if (const std::string own = graph.get_metadata("preprocessing"); !own.empty())
+    data.preprocessing = Preprocessing::from_json(own);
+  if (name != stored) describe_data(graph, data);
+  if (const std::string share = graph.get_metadata("holdout"); !share.empty()) {
+    const auto json = parse_json(share, "the model's held-out share");
+    check(json.is_number() && json.get<double>() >= 0 && json.get<double>() < 1,
+          ErrorCode::bad_input, "the model's held-out share is {}, expected 0 <= share < 1", share);
+    data.holdout = json.get<double>();
+  }
   return data;
-}
-
-Preprocessing preprocessing_of(const Graph& graph, const Dataset& data) {
-  const std::string stored = graph.get_metadata("preprocessing");
-  return stored.empty() ? data.preprocessing : Preprocessing::from_json(stored);
 }
 
 std::vector<std::string> classes_of(const Graph& graph) {
@@ -91,7 +140,15 @@ std::vector<std::string> classes_of(const Graph& graph) {
 
 int64_t file_bytes(const std::string& path) {
   struct stat info{};
-  return ::stat(path.c_str(), &info) == 0 ? int64_t(info.st_size) : 0;
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) ? int64_t(info.st_size) : 0;
+}
+
+std::string output_name(const CommonOptions& options, const std::string& input,
+                        const std::string& suffix) {
+  if (!options.out.empty()) return options.out;
+  constexpr std::string_view ending = ".pare";
+  const bool ends = input.ends_with(ending);
+  return input.substr(0, input.size() - (ends ? ending.size() : 0)) + suffix + std::string(ending);
 }
 
 }  // namespace pare::tool

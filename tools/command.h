@@ -25,11 +25,25 @@ struct CommonOptions {
   uint64_t seed = 1;
   int64_t batch = 0;  // 0: the command's own
   bool json = false, quiet = false;
+  bool on_devices = false;  // the command computes where --device says, not on the CPU alone
 
-  void apply() const;  // threads, device and plug-ins
+  // Threads and plug-ins. Throws Error{device} for a device that is absent, and for any but the CPU
+  // where the command computes on the CPU alone.
+  void apply() const;
+
+  // The device to compute `graph` on. For `auto` it says in one line what it chose and why; a
+  // device asked for by name that lacks kernels of the graph throws Error{device}. `cpu_only`,
+  // where it is not empty, is a reason why only the CPU will do.
+  Device device_for(const Graph& graph, const std::string& cpu_only = {}) const;
 };
 
-enum CommonFlags : unsigned { with_data = 1, with_out = 2, with_seed = 4, with_batch = 8 };
+enum CommonFlags : unsigned {
+  with_data = 1,
+  with_out = 2,
+  with_seed = 4,
+  with_batch = 8,
+  with_device = 16
+};
 void add_common(CLI::App& command, CommonOptions& options, unsigned flags);
 
 // A line for people on standard error, unless --quiet.
@@ -44,13 +58,16 @@ std::string human_bytes(double bytes);  // "1.6 MB"
 std::string human_count(double count);  // "431 k"
 std::string percent(double ratio);      // "99.30 %"
 
-// A saved model and the data it goes with: --data, else what the file says it was trained on.
 Graph open_model(const std::string& file);
-Dataset open_data(const CommonOptions& options, const Graph& graph);
-// The preprocessing stored in the model; the data set's own where it has none.
-Preprocessing preprocessing_of(const Graph& graph, const Dataset& data);
+// The data that a saved model goes with: --data, else what the file says it was trained on. Its
+// preprocessing and held-out share are the model's; other data than the file's are written into the
+// graph. Throws Error{bad_input} where images or classes do not fit the model.
+Dataset open_data(const CommonOptions& options, Graph& graph);
 std::vector<std::string> classes_of(const Graph& graph);
-int64_t file_bytes(const std::string& path);
+int64_t file_bytes(const std::string& path);  // 0: no regular file
+// --out, else the input's name with `suffix` before ".pare".
+std::string output_name(const CommonOptions& options, const std::string& input,
+                        const std::string& suffix);
 
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);

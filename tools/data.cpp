@@ -58,7 +58,8 @@ struct DataCommand {
           for (int64_t x = 0; x < s[2]; ++x) {
             const int64_t row = i / columns * s[1] + y, column = i % columns * s[2] + x;
             sheet.pixels[size_t((row * sheet.width + column) * sheet.channels + c)] =
-                uint8_t(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x]);
+                uint8_t(std::clamp(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x],
+                                   0.0f, 255.0f));
           }
     return sheet;
   }
@@ -94,7 +95,9 @@ void add_data(CLI::App& app) {
   auto o = std::make_shared<DataCommand>();
   const auto options = [o](CLI::App& c) {
     c.add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
+    c.add_option("--threads", o->common.threads, "threads that compute; 0: all cores");
     c.add_flag("--json", o->common.json, "print one JSON object");
+    c.add_flag("--quiet", o->common.quiet, "no progress, no notes");
   };
   auto* list = command->add_subcommand("list", "names, and where each was found");
   options(*list);

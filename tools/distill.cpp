@@ -14,14 +14,17 @@ struct DistillCommand {
     common.apply();
     check(!flags.teacher.empty(), "name the teacher: --teacher FILE");
     Graph teacher = open_model(flags.teacher);
-    Dataset data = open_data(common, teacher);
-    data.preprocessing = preprocessing_of(teacher, data);
+    const Dataset data = open_data(common, teacher);
     check_model_name(model);
     Graph student = new_model(model, data, common.seed);
     TrainOptions options = default_recipe(model, data);
-    apply_flags(flags, common, options);
-    options.out = common.out.empty() ? model + "-distilled.pare" : common.out;
-    describe_model(student, model, data, options.holdout);
+    describe_model(student, model, data);
+    apply_flags(flags, common, student, options);
+    options.out = output_name(common, model, "-distilled");
+    const Device device = common.device_for(student);
+    check_precision(flags, device);
+    to_device(student, device);
+    to_device(teacher, device);
     Trainer trainer(student, data, options);
     set_task_loss(trainer, options.task, student);
     const Evaluation of_teacher = evaluate(teacher, data.test, data.preprocessing);
@@ -52,7 +55,7 @@ void add_distill(CLI::App& app) {
   command->footer("Example: pare distill mlp --teacher lenet5.pare --temperature 4 --alpha 0.1");
   auto o = std::make_shared<DistillCommand>();
   command->add_option("model", o->model, "the student: a named model")->required();
-  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch | with_device);
   add_training(*command, o->flags);
   command->callback([o] { o->run(); });
 }

@@ -1,6 +1,9 @@
 // pare doctor: what a bug report needs.
+#include "autograd/op.h"
+#include "core/backend.h"
 #include "core/cpu/blas.h"
 #include "core/cpu/isa.h"
+#include "core/device.h"
 #include "core/thread_pool.h"
 #include "tools/command.h"
 
@@ -35,12 +38,34 @@ struct DoctorCommand {
         data.push_back({{"name", d.name}, {"where", d.where}});
         found += fmt::format("\n  {:<14} {}", d.name, d.where);
       }
+    Json devices = Json::array(), states = Json::array();
+    std::string device_lines;
+    for (const DeviceState& d : list_devices()) {
+      const std::string name = to_string(d.device);
+      if (d.present) devices.push_back(name);
+      Json missing = Json::array();
+      std::string lacks;
+      if (d.present) {
+        registered_ops();  // so that all kernels are known
+        const auto names = missing_kernels(d.device);
+        missing = names;
+        if (!names.empty())
+          lacks = fmt::format("\n    without kernels for {}", fmt::join(names, " "));
+      }
+      states.push_back({{"name", name},
+                        {"present", d.present},
+                        {"description", d.description},
+                        {"missing_kernels", missing}});
+      device_lines +=
+          fmt::format("\n  {:<14} {}{}{}", name, d.present ? "" : "absent: ", d.description, lacks);
+    }
     const auto features = cpu_features();
     const std::string isa = to_string(current_isa());
     print_result(
         common,
         {{"version", PARE_VERSION},
-         {"devices", {"cpu"}},
+         {"devices", devices},
+         {"device_states", states},
          {"cpu_features", features},
          {"kernels", isa},
          {"blas", cpu::blas_description()},
@@ -49,10 +74,10 @@ struct DoctorCommand {
          {"data", data}},
         fmt::format(
             "pare {}, compiled by {}\ncpu: {}; kernels in use: {}{}\nthreads: {}\n"
-            "blas: {}\ndevices: cpu\ndata:{}",
+            "blas: {}\ndevices:{}\ndata:{}",
             PARE_VERSION, __VERSION__, fmt::join(features, " "), isa,
             current_isa() == Isa::scalar ? " (slow: this CPU lacks AVX2, or PARE_ISA caps it)" : "",
-            threads(), cpu::blas_description(), found));
+            threads(), cpu::blas_description(), device_lines, found));
   }
 };
 

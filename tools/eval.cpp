@@ -13,8 +13,9 @@ struct EvalCommand {
     common.apply();
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
-    const Evaluation e = evaluate(graph, data.test, preprocessing_of(graph, data),
-                                  common.batch ? common.batch : 250);
+    to_device(graph, common.device_for(graph));
+    const Evaluation e =
+        evaluate(graph, data.test, data.preprocessing, common.batch ? common.batch : 250);
     const double rate = double(e.examples) / e.seconds;
     const int64_t bytes = file_bytes(file);
     print_result(
@@ -39,7 +40,7 @@ void add_eval(CLI::App& app) {
   command->footer("Example: pare eval lenet5.pare");
   auto o = std::make_shared<EvalCommand>();
   command->add_option("file", o->file, "model file")->required();
-  add_common(*command, o->common, with_data | with_batch);
+  add_common(*command, o->common, with_data | with_batch | with_device);
   command->callback([o] { o->run(); });
 }
 

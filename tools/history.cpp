@@ -17,7 +17,7 @@ Json history_of(const Graph& graph) {
 void add_history(Graph& graph, const Json& entry) {
   Json history = history_of(graph);
   history.push_back(entry);
-  graph.set_metadata("history", history.dump());
+  graph.set_metadata("history", to_text(history));
 }
 
 int64_t trained_epochs(const Graph& graph) {

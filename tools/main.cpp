@@ -1,6 +1,7 @@
 // The pare command line. Exit codes are those of ErrorCode; see docs/command-line.md.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "core/error.h"
@@ -48,6 +49,9 @@ int main(int argc, char** argv) {
   tool::add_doctor(app);
   if (const std::string text = unknown_command(app, argc, argv); !text.empty())
     return report(ErrorCode::usage, text.c_str());
+  // Where nothing is at stake a signal ends the command at once; training has its own handlers.
+  for (const int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int) { std::_Exit(int(ErrorCode::interrupted)); });
   // A file that grows beyond a limit is then an error of the write, told like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

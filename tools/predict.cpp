@@ -24,12 +24,14 @@ struct PredictCommand {
     check(input.rank() == 4, ErrorCode::bad_input, "{}: the model takes {}, which are no images",
           file, input);
     preprocessing.check_channels(input[1]);
+    const Device device = common.device_for(graph);
+    to_device(graph, device);
     Json predictions = Json::array();
     std::string text;
     for (const std::string& image : images) {
       const Tensor x =
           to_input(read_png(image), Shape{input[1], input[2], input[3]}, preprocessing);
-      const auto p = probabilities(graph(x, Mode::eval));
+      const auto p = probabilities(graph(x.to(device), Mode::eval));
       std::vector<size_t> order(p.size());
       for (size_t i = 0; i < order.size(); ++i) order[i] = i;
       std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
@@ -50,6 +52,7 @@ struct PredictCommand {
  private:
   static std::vector<double> probabilities(const Tensor& logits) {
     std::vector<double> p = logits.to_vector<double>();
+    check(!p.empty(), ErrorCode::bad_input, "the model's output {} holds no class", logits.shape());
     const double largest = *std::max_element(p.begin(), p.end());
     double sum = 0;
     for (double& v : p) sum += v = math::exp(v - largest);
@@ -67,7 +70,7 @@ void add_predict(CLI::App& app) {
   command->add_option("file", o->file, "model file")->required();
   command->add_option("images", o->images, "PNG images")->required();
   command->add_option("--top", o->top, "classes to print")->check(CLI::PositiveNumber);
-  add_common(*command, o->common, 0);
+  add_common(*command, o->common, with_device);
   command->callback([o] { o->run(); });
 }
 

@@ -8,10 +8,6 @@
 namespace pare::tool {
 namespace {
 
-std::string stem(const std::string& path) {
-  return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
-}
-
 void begin(PruneRun& run) {
   check_prune_flags(run);
   const PruneFlags& f = run.flags;
@@ -21,7 +17,7 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = run.common.out.empty() ? stem(f.file) + "-pruned.pare" : run.common.out;
+  run.out = output_name(run.common, f.file, "-pruned");
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
@@ -45,6 +41,14 @@ void run_prune(PruneRun& run) {
     begin(run);
   else
     go_on(run);
+  const std::string& when = run.flags.when;
+  run.device = run.common.device_for(
+      run.graph.nodes.empty() ? run.original : run.graph,
+      when == "one-shot" || when == "iterative"
+          ? ""
+          : fmt::format("--when {} looks at weights and gradients while it trains, on the CPU",
+                        when));
+  check_precision(run.training, run.device);
   run.criterion = make_criterion(run.flags.method, run.common.seed);
   if (run.criterion->needs_data()) run.sample = pruning_sample(run.data);
   prune_and_train(run);
@@ -98,7 +102,7 @@ void add_prune(CLI::App& app) {
   auto structured = std::make_shared<StructuredFlags>();
   add_structured(*command, *structured);
   const size_t last = command->get_options().size();
-  add_common(*command, run->common, with_data | with_out | with_seed | with_batch);
+  add_common(*command, run->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t training = command->get_options().size();
   add_training(*command, run->training);
   // A resumed run is the run it was: its options stand in the checkpoint.

@@ -36,6 +36,7 @@ struct PruneRun {
   Graph graph, original;  // being pruned; as it was
   Dataset data;
   std::string out;
+  Device device;  // of the trainings; what looks for weights works on the CPU
   std::unique_ptr<Criterion> criterion;
   std::vector<Batch> sample;             // what the criterion looks at, where it needs data
   int round = 1;                         // that is being pruned or trained

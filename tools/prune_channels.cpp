@@ -32,14 +32,11 @@ class Run {
   void run() {
     o_.common.apply();
     check_options();
-    graph_ = open_model(o_.file);
+    Start start = start_from(o_.file, o_.common);
+    graph_ = std::move(start.graph);
+    data_ = std::move(start.data);
     original_ = graph_.clone();
-    data_ = open_data(o_.common, graph_);
-    data_.preprocessing = preprocessing_of(graph_, data_);
-    out_ = o_.common.out;
-    if (out_.empty())
-      out_ = (o_.file.ends_with(".pare") ? o_.file.substr(0, o_.file.size() - 5) : o_.file) +
-             "-pruned.pare";
+    out_ = output_name(o_.common, o_.file, "-pruned");
     if (blocks() || criterion_->needs_data()) sample_ = pruning_sample(data_);
     before_ = evaluate(graph_, data_.test, data_.preprocessing);
     for (int round = 1; round <= o_.rounds; ++round) {
@@ -130,7 +127,7 @@ class Run {
 
   void fine_tune() {
     TrainOptions options = fine_tune_recipe(graph_.get_metadata("model"), data_);
-    apply_flags(o_.training, o_.common, options);
+    apply_flags(o_.training, o_.common, graph_, options);
     options.out = out_;
     if (o_.training.epochs.value_or(1) == 0) return;
     Trainer trainer(graph_, data_, options);
@@ -148,7 +145,7 @@ class Run {
     reinitialize(fresh, o_.common.seed + 1000, initial_gain(model));
     TrainOptions options = default_recipe(model, data_);
     const int64_t usual = options.epochs, before = trained_epochs(original_);
-    apply_flags(o_.training, o_.common, options);
+    apply_flags(o_.training, o_.common, fresh, options);
     control_epochs_ = options.epochs = epochs_ + (before > 0 ? before : usual);
     options.out = control_file();
     note(o_.common, "the control: fresh weights of the same shapes, {} epochs", options.epochs);

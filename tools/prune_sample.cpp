@@ -3,7 +3,7 @@
 namespace pare::tool {
 
 std::vector<Batch> pruning_sample(const Dataset& data) {
-  Loader loader(hold_out(data.train, 0.1).train, data.preprocessing,
+  Loader loader(hold_out(data.train, data.holdout).train, data.preprocessing,
                 {.batch = 64, .seed = 1, .augment = {}});
   std::vector<Batch> batches(8);
   size_t n = 0;

@@ -35,6 +35,7 @@ void each_field(Run& r, F&& f) {
   f("clip", t.clip);
   f("holdout", t.holdout);
   f("average", t.average);
+  f("precision", t.precision);
   f("teacher", t.teacher);
   f("alpha", t.alpha);
   f("temperature", t.temperature);
@@ -75,7 +76,7 @@ std::string task_of(const PruneRun& run) {
   const std::string training = task_of(run.training);
   Json task = training.empty() ? Json::object() : parse_json(training, "the task");
   task["prune"] = std::move(prune);
-  return task.dump();
+  return to_text(task);
 }
 
 void read_task(PruneRun& run, const std::string& task) {

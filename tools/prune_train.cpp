@@ -13,11 +13,11 @@ namespace {
 // take a whole training.
 bool whole_training(const PruneFlags& f) { return f.when != "one-shot" && f.when != "iterative"; }
 
-TrainOptions options_of(const PruneRun& run) {
+TrainOptions options_of(PruneRun& run) {
   const std::string model = run.graph.get_metadata("model");
   TrainOptions o = whole_training(run.flags) ? default_recipe(model, run.data)
                                              : fine_tune_recipe(model, run.data);
-  apply_flags(run.training, run.common, o);
+  apply_flags(run.training, run.common, run.graph, o);
   o.out = run.out;
   return o;
 }
@@ -54,12 +54,15 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
     run.epochs += options.epochs;
     options.task = task_of(run);
   }
+  Graph& trained = run.checkpoint ? run.checkpoint->graph : run.graph;
+  to_device(trained, run.device);
   const auto trainer = run.checkpoint ? std::make_unique<Trainer>(*run.checkpoint, run.data)
                                       : std::make_unique<Trainer>(run.graph, run.data, options);
-  set_task_loss(*trainer, options.task, run.checkpoint ? run.checkpoint->graph : run.graph);
+  set_task_loss(*trainer, options.task, trained);
   if (auto hook = hook_of(run, trainer->steps())) trainer->add(std::move(hook));
   if (ticket) trainer->add(ticket);
   run_training(*trainer);
+  to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
 }
@@ -70,13 +73,14 @@ void train_control(PruneRun& run) {
   reinitialize(fresh, run.common.seed + 1000, initial_gain(model));
   TrainOptions o = default_recipe(model, run.data);
   const int64_t usual = o.epochs;
-  apply_flags(run.training, run.common, o);
+  apply_flags(run.training, run.common, fresh, o);
   if (!whole_training(run.flags)) {
     const int64_t before = trained_epochs(run.original);
     o.epochs = run.epochs + (before > 0 ? before : usual);
   }
   o.out = run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
   note(run.common, "the control: fresh weights under the same masks, {} epochs", o.epochs);
+  to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);
   set_task_loss(trainer, o.task, fresh);
   run_training(trainer);

@@ -25,12 +25,12 @@ struct QuantizeCommand {
           suggest(observer, observers, 1));
     check(bits == 8 && activation_bits == 8,
           "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
+    check_precision(flags, Device{});
     check(images >= 1, "--images {}, expected at least 1", images);
     Graph graph = open_model(file);
     Graph original = graph.clone();
-    Dataset data = open_data(common, graph);
-    data.preprocessing = preprocessing_of(graph, data);
-    const std::string out = common.out.empty() ? stem(file) + "-int8.pare" : common.out;
+    const Dataset data = open_data(common, graph);
+    const std::string out = output_name(common, file, "-int8");
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
     for (const std::string& name : done.left_float)
@@ -47,12 +47,8 @@ struct QuantizeCommand {
   }
 
  private:
-  static std::string stem(const std::string& path) {
-    return path.ends_with(".pare") ? path.substr(0, path.size() - 5) : path;
-  }
-
   std::vector<Tensor> calibration_batches(const Dataset& data) const {
-    const Split split = hold_out(data.train, 0.1);
+    const Split split = hold_out(data.train, data.holdout);
     Loader loader(split.train, data.preprocessing,
                   {.batch = 250, .shuffle = true, .seed = common.seed, .augment = {}});
     std::vector<Tensor> batches;
@@ -66,7 +62,7 @@ struct QuantizeCommand {
   // Ranges go on learning for the first half of the steps and are frozen for the rest.
   void train(Graph& graph, const Dataset& data) {
     TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
-    apply_flags(flags, common, options);
+    apply_flags(flags, common, graph, options);
     options.out = {};
     Trainer trainer(graph, data, options);
     set_task_loss(trainer, options.task, graph);

@@ -24,14 +24,18 @@ struct SensitivityCommand {
     options.structure = parse_structure(structure);
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
-    Dataset data = open_data(common, graph);
-    data.preprocessing = preprocessing_of(graph, data);
-    const Examples held_out = subset(hold_out(data.train, 0.1).held_out);
+    const Dataset data = open_data(common, graph);
+    check(data.holdout > 0, ErrorCode::bad_input,
+          "{} was trained on all of the training part: no images are left to judge on; train it "
+          "with --holdout above 0",
+          file);
+    const Examples held_out = subset(hold_out(data.train, data.holdout).held_out);
     if (criterion->needs_data()) criterion->prepare(graph, pruning_sample(data));
     const InterruptScope scope;
     Progress progress(common.quiet);
     options.progress = [&](int64_t done, int64_t of) {
-      progress.live(message("{} of {} evaluations on {} images", done, of, held_out.size()));
+      progress.live(
+          [&] { return message("{} of {} evaluations on {} images", done, of, held_out.size()); });
       if (interrupted()) fail(ErrorCode::interrupted, "interrupted by a signal");
     };
     print(scan_sensitivity(graph, *criterion, held_out, data.preprocessing, options));

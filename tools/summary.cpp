@@ -46,15 +46,22 @@ struct SummaryCommand {
   std::string model, dot;
   bool channels = false;
 
+  // The network for ten classes of images of its usual shape; needs no data.
+  Graph usual(const std::string& name) const {
+    const ImageShape image = default_data(name) == "cifar10" ? ImageShape{3, 32, 32} : ImageShape{};
+    const auto net = make_model(name, image, 10, common.seed);
+    return capture(*net, Tensor::zeros({1, image.channels, image.height, image.width}));
+  }
+
   void run() {
     common.apply();
     const auto names = model_names();
     Graph graph;
     if (std::find(names.begin(), names.end(), model) != names.end()) {
-      const bool colour = default_data(model) == "cifar10" || common.data.starts_with("cifar");
-      const ImageShape image = colour ? ImageShape{3, 32, 32} : ImageShape{};
-      const auto net = make_model(model, image, 10, common.seed);
-      graph = capture(*net, Tensor::zeros({1, image.channels, image.height, image.width}));
+      graph =
+          common.data.empty()
+              ? usual(model)
+              : new_model(model, load_dataset(common.data, {.dir = common.data_dir}), common.seed);
     } else {
       if (file_bytes(model) == 0) check_model_name(model);
       graph = open_model(model);

@@ -2,6 +2,8 @@
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
 #include "core/cpu/isa.h"
+#include "core/device.h"
+#include "core/json.h"
 #include "core/thread_pool.h"
 #include "layers/zoo.h"
 #include "tools/history.h"
@@ -11,10 +13,31 @@
 namespace pare::tool {
 namespace {
 
+// The task that a checkpoint carries, with the number of images that a run is limited to; and the
+// data of such a run.
+std::string with_images(const std::string& task, int64_t images) {
+  Json j = task.empty() ? Json::object() : parse_json(task, "the task");
+  j["images"] = images;
+  return to_text(j);
+}
+Dataset first_images(Dataset data, const std::string& task) {
+  if (task.empty()) return data;
+  const auto j = parse_json(task, "the checkpoint's task");
+  if (!j.is_object() || !j.contains("images")) return data;
+  check(j["images"].is_number_integer() && j["images"].get<int64_t>() > 0, ErrorCode::bad_input,
+        "the checkpoint's task is damaged");
+  for (Examples* part : {&data.train, &data.test}) {
+    const int64_t n = std::min(part->size(), j["images"].get<int64_t>());
+    *part = {part->images.rows(0, n), part->labels.rows(0, n)};
+  }
+  return data;
+}
+
 struct TrainCommand {
   CommonOptions common;
   TrainingFlags flags;
   std::string model, resume;
+  int64_t images = 0;  // 0: all
 
   void run() {
     common.apply();
@@ -29,12 +52,15 @@ struct TrainCommand {
   void start() {
     Start begun = start_from(model, common);
     Graph graph = std::move(begun.graph);
-    const Dataset data = std::move(begun.data);
     const std::string name = graph.get_metadata("model");
-    TrainOptions options = default_recipe(name, data);
-    apply_flags(flags, common, options);
-    options.out = common.out.empty() ? name + ".pare" : common.out;
-    if (!begun.is_file) describe_model(graph, name, data, options.holdout);
+    TrainOptions options = default_recipe(name, begun.data);
+    apply_flags(flags, common, graph, options);
+    options.out = output_name(common, model, begun.is_file ? "-trained" : "");
+    if (images > 0) options.task = with_images(options.task, images);
+    const Dataset data = first_images(std::move(begun.data), options.task);
+    const Device device = common.device_for(graph);
+    check_precision(flags, device);
+    to_device(graph, device);
     add_history(graph, {{"did", "train"}, {"epochs", options.epochs}, {"seed", common.seed}});
     if (options.epochs == 0) return save_untrained(graph, data, options);
     Trainer trainer(graph, data, options);
@@ -47,14 +73,15 @@ struct TrainCommand {
     Checkpoint checkpoint = load_checkpoint(resume);
     checkpoint.options.quiet = common.quiet;
     if (!common.out.empty()) checkpoint.options.out = common.out;
-    if (checkpoint.machine != to_string(current_isa()))
+    const Device device = common.device_for(checkpoint.graph);
+    to_device(checkpoint.graph, device);
+    if (checkpoint.machine != machine_of(device))
       note(
           common,
           "note: the checkpoint was written with {} kernels, this run uses {}: results will differ "
           "in the last bits",
-          checkpoint.machine, to_string(current_isa()));
-    Dataset data = open_data(common, checkpoint.graph);
-    data.preprocessing = preprocessing_of(checkpoint.graph, data);
+          checkpoint.machine, machine_of(device));
+    const Dataset data = first_images(open_data(common, checkpoint.graph), checkpoint.options.task);
     Trainer trainer(checkpoint, data);
     check(checkpoint.options.task.find("\"prune\"") == std::string::npos,
           "{} belongs to a pruning; go on with pare prune --resume", resume);
@@ -77,8 +104,12 @@ struct TrainCommand {
          "{} on {} ({} images, a share of {} held out), {} epochs, batch {}, {} at rate {}, {}",
          graph.get_metadata("model"), data.name, data.train.size(), o.holdout, o.epochs, o.batch,
          o.optimizer.name, o.optimizer.rate, to_string(o.schedule));
-    note(common, "device cpu ({}), {} threads; writes {}, {}.ckpt and {}.csv",
-         to_string(current_isa()), threads(), o.out, o.out, o.out);
+    const Device device = device_of(graph);
+    note(common, "device {}; writes {}, {}.ckpt and {}.csv",
+         device == Device{}
+             ? fmt::format("cpu ({}), {} threads", machine_of(device), threads())
+             : to_string(device) + " (" + probe_device(device.type).description + ")",
+         o.out, o.out, o.out);
   }
 
   void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
@@ -130,8 +161,10 @@ void add_train(CLI::App& app) {
                       "mlp, lenet5, lenet5-classic, cifar-cnn, resnet20, ... or a file");
   auto* resume =
       command->add_option("--resume", o->resume, "checkpoint (OUT.ckpt) of an interrupted run");
-  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t common = command->get_options().size();
+  command->add_option("--images", o->images, "train and test on the first so many images alone")
+      ->check(CLI::PositiveNumber);
   add_training(*command, o->flags);
   // A resumed run is the run it was: its options stand in the checkpoint.
   const auto options = command->get_options();

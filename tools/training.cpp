@@ -4,6 +4,7 @@
 #include "autograd/ops.h"
 #include "compress/distill/distill.h"
 #include "compress/prune/structured/norm_penalty.h"
+#include "core/backend.h"
 #include "core/json.h"
 #include "optim/interrupt.h"
 #include "tools/summary.h"
@@ -24,16 +25,24 @@ void add_training(CLI::App& c, TrainingFlags& f) {
       "decay of an average of the weights that is kept in their place, 0.999 say; 0: none");
   c.add_option("--augment", f.augment, "list of crop, shift, flip; or none");
   c.add_option("--holdout", f.holdout, "share of the training data kept for decisions");
-  c.add_option("--teacher", f.teacher, "model file whose soft targets the training follows too");
-  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1");
-  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0");
+  c.add_option("--precision", f.precision,
+               "products of a training on a GPU: fp32, tf32 or bf16; weights and sums stay fp32");
+  c.add_flag("--eager", f.eager,
+             "on a GPU, queue the kernels of every step one by one instead of replaying them");
+  auto* teacher = c.add_option("--teacher", f.teacher,
+                               "model file whose soft targets the training follows too");
+  c.add_option("--alpha", f.alpha, "weight of the true labels beside the teacher's, 0..1")
+      ->needs(teacher);
+  c.add_option("--temperature", f.temperature, "temperature of the soft targets, above 0")
+      ->needs(teacher);
   c.add_option(
       "--norm-penalty", f.norm_penalty,
       "weight of the sum of |gamma| over batch norms in the loss, which shows the channels "
       "to prune (network slimming: 1e-5 to 1e-4)");
 }
 
-void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptions& o) {
+void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& graph,
+                 TrainOptions& o) {
   const auto set = [](const auto& given, auto& value) {
     if (given) value = *given;
   };
@@ -47,22 +56,37 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, TrainOptio
   set(f.average, o.average);
   set(f.augment, o.augment);
   set(f.holdout, o.holdout);
+  set(f.precision, o.precision);
+  o.record = !f.eager;
   if (f.schedule) o.schedule = parse_schedule(*f.schedule);
   if (common.batch) o.batch = common.batch;
   o.seed = common.seed;
   o.quiet = common.quiet;
   o.task = task_of(f);
+  graph.set_metadata("holdout", Json(o.holdout).dump());
+}
+
+void check_precision(const TrainingFlags& f, Device device) {
+  if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
+  const int capability = backend_of(device).properties.capability;
+  check(
+      capability >= 80,
+      "--precision {} needs a GPU of compute capability 8.0 or above, {} {}; leave it out, or name "
+      "another --device",
+      *f.precision, device,
+      capability ? message("has {}.{}", capability / 10, capability % 10) : "computes in fp32");
 }
 
 std::string task_of(const TrainingFlags& f) {
   check(f.alpha >= 0 && f.alpha <= 1, "--alpha {}, expected 0..1", f.alpha);
-  check(f.temperature > 0, "--temperature {}, expected above 0", f.temperature);
+  check(f.temperature > 0 && f.temperature <= 1e6,
+        "--temperature {}, expected above 0 and at most 1e6", f.temperature);
   check(f.norm_penalty >= 0, "--norm-penalty {}, expected at least 0", f.norm_penalty);
   Json task = Json::object();
   if (!f.teacher.empty())
     task = {{"teacher", f.teacher}, {"alpha", f.alpha}, {"temperature", f.temperature}};
   if (f.norm_penalty > 0) task["norm_penalty"] = f.norm_penalty;
-  return task.empty() ? std::string() : task.dump();
+  return task.empty() ? std::string() : to_text(task);
 }
 
 void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph) {
@@ -81,6 +105,7 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
     check(j["teacher"].is_string(), ErrorCode::bad_input, "the checkpoint's task is damaged");
     auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
     check_teacher(*teacher, graph);
+    to_device(*teacher, trainer.device());
     loss = distillation_loss(
         [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
         {.alpha = number("alpha"), .temperature = number("temperature")});
@@ -96,14 +121,13 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   if (s.is_file) {
     s.graph = open_model(model);
     s.data = open_data(common, s.graph);
-    s.data.preprocessing = preprocessing_of(s.graph, s.data);
     return s;
   }
   check_model_name(model);
   s.data = load_dataset(common.data.empty() ? default_data(model) : common.data,
                         {.dir = common.data_dir});
   s.graph = new_model(model, s.data, common.seed);
-  describe_model(s.graph, model, s.data, TrainOptions().holdout);
+  describe_model(s.graph, model, s.data);
   return s;
 }
 
@@ -111,7 +135,8 @@ TrainReport run_training(Trainer& trainer) {
   const InterruptScope scope;
   TrainReport report = trainer.run();
   if (report.interrupted)
-    fail(ErrorCode::interrupted, "interrupted by a signal; the checkpoint is saved");
+    fail(ErrorCode::interrupted, "interrupted by a signal; {}",
+         trainer.saves() ? "the checkpoint is saved" : "nothing was written");
   return report;
 }
 

@@ -16,9 +16,17 @@ struct TrainingFlags {
   std::string teacher;
   double alpha = 0.1, temperature = 4;
   double norm_penalty = 0;
+  std::optional<std::string> precision;
+  bool eager = false;
 };
 void add_training(CLI::App& command, TrainingFlags& flags);
-void apply_flags(const TrainingFlags& flags, const CommonOptions& common, TrainOptions& options);
+// Also writes into `graph` which share is held out.
+void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
+                 TrainOptions& options);
+
+// What a run computes with on `device`. Throws Error{usage} where --precision asks for what it has
+// not.
+void check_precision(const TrainingFlags& flags, Device device);
 
 // The loss of a run: cross-entropy, or with a teacher
 //   alpha CE + (1 - alpha) T^2 KL(teacher || student) (Hinton et al. 2015),

@@ -11,6 +11,9 @@ namespace {
 
 const Op definition{
     .name = "batch_norm",
+    .inputs = {3, 4},
+    .buffers = {2, 2},
+    .attributes = {{{"momentum", Attrs::Kind::real}, {"epsilon", Attrs::Kind::real}, {"relu"}}},
     .saves_inputs = 3,   // x, gamma
     .saves_outputs = 7,  // y, mean, scale
     .infer =
@@ -23,7 +26,11 @@ const Op definition{
             check(c.x(i).shape() == channels && c.x(i).dtype() == x.dtype(),
                   "batch_norm: {} is {} {}, input {} {} needs {} {}", i == 1 ? "gamma" : "beta",
                   c.x(i).dtype(), c.x(i).shape(), x.dtype(), x.shape(), x.dtype(), channels);
-          check(c.buffers.size() == 2, "batch_norm: needs a running mean and a running variance");
+          for (const Buffer* b : c.buffers)
+            check(b->value().shape() == channels && b->value().dtype() == x.dtype(),
+                  "batch_norm: a running statistic is {} {}, input {} {} needs {} {}",
+                  b->value().dtype(), b->value().shape(), x.dtype(), x.shape(), x.dtype(),
+                  channels);
           check(c.mode == Mode::eval || x.elements() > x.size(1),
                 "batch_norm: input {} has one value a channel, which has no variance; train with a "
                 "larger batch",

@@ -52,7 +52,11 @@ void add_backward(BackwardCall& c) {
 }
 
 const Op& define(const char* name, bool adds) {
-  Op op{.name = name, .infer = infer, .coupling = Coupling::elementwise};
+  Op op{.name = name,
+        .inputs = {2, 2},
+        .buffers = {0, 0},
+        .infer = infer,
+        .coupling = Coupling::elementwise};
   if (adds) {
     op.backward = add_backward;
     op.passes_gradients = true;

@@ -15,6 +15,13 @@ void check_float(const Call& c) {
         c.x().dtype());
 }
 
+// The axis attribute, which the public functions have counted from 0.
+int axis_of(const Call& c) {
+  const int64_t axis = c.attrs->integer("axis");
+  check(axis >= 0 && axis < c.x().rank(), "{}: axis {} of {}", c.op->name, axis, c.x().shape());
+  return int(axis);
+}
+
 int checked_axis(const Tensor& x, int axis, const char* op) {
   const int a = axis < 0 ? axis + x.rank() : axis;
   check(a >= 0 && a < x.rank(), "{}: axis {} of {}", op, axis, x.shape());
@@ -34,7 +41,7 @@ void infer_slice(Call& c) {
     const int64_t last = std::min(end[a], x.size(a));
     check(begin[a] >= 0 && begin[a] <= last && step[a] >= 1,
           "slice: {}..{} step {} on axis {} of {}", begin[a], end[a], step[a], a, x.shape());
-    shape.push_back((last - begin[a] + step[a] - 1) / step[a]);
+    shape.push_back(last == begin[a] ? 0 : (last - begin[a] - 1) / step[a] + 1);
   }
   c.output(shape, x.dtype(), x.format());
 }
@@ -57,7 +64,10 @@ void infer_pad(Call& c) {
 
 void infer_concat(Call& c) {
   check_float(c);
-  const int axis = checked_axis(c.x(), int(c.attrs->integer("axis")), "concat");
+  const int axis = axis_of(c);
+  const Ints& sizes = c.attrs->ints("sizes");
+  check(size_t(sizes.size()) == c.inputs.size(), "concat: {} sizes for {} parts", sizes.size(),
+        c.inputs.size());
   Shape shape = c.x().shape();
   int64_t total = 0;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
@@ -66,6 +76,8 @@ void infer_concat(Call& c) {
     check(x.rank() == shape.rank() && x.dtype() == c.x().dtype(),
           "concat: part {} is {} {}, the first {} {}", i, x.dtype(), x.shape(), c.x().dtype(),
           c.x().shape());
+    check(sizes[int(i)] == x.size(axis), "concat: part {} is {}, its size is said to be {}", i,
+          x.shape(), sizes[int(i)]);
     total += x.size(axis);
     rest.set(axis, shape[axis]);
     check(rest == shape, "concat: part {} is {}, the first {}; only axis {} may differ", i,
@@ -79,7 +91,7 @@ void infer_concat(Call& c) {
 void infer_split(Call& c) {
   check_float(c);
   const Tensor& x = c.x();
-  const int axis = checked_axis(x, int(c.attrs->integer("axis")), "split");
+  const int axis = axis_of(c);
   const Ints& sizes = c.attrs->ints("sizes");
   check(sizes.size() >= 1 && sizes.size() <= max_outputs, "split: {} parts, expected 1 to {}",
         sizes.size(), max_outputs);
@@ -166,18 +178,35 @@ void resize_parts(const ChannelCut& cut, Attrs& attrs, Operand::Kind part) {
 }  // namespace
 
 const Op& slice_op() {
-  static const Op& op = register_op(
-      {.name = "slice", .infer = infer_slice, .couple = couple_slice, .resize = resize_slice});
+  static const Op& op = register_op({.name = "slice",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = {{{"begin", Attrs::Kind::ints},
+                                                     {"end", Attrs::Kind::ints},
+                                                     {"step", Attrs::Kind::ints}}},
+                                     .infer = infer_slice,
+                                     .couple = couple_slice,
+                                     .resize = resize_slice});
   return op;
 }
 const Op& pad_op() {
-  static const Op& op =
-      register_op({.name = "pad", .infer = infer_pad, .couple = couple_pad, .resize = resize_pad});
+  static const Op& op = register_op({.name = "pad",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = {{{"before", Attrs::Kind::ints},
+                                                     {"after", Attrs::Kind::ints},
+                                                     {"value", Attrs::Kind::real}}},
+                                     .infer = infer_pad,
+                                     .couple = couple_pad,
+                                     .resize = resize_pad});
   return op;
 }
 const Op& concat_op() {
   static const Op& op = register_op(
       {.name = "concat",
+       .inputs = {1, Ints::capacity},
+       .buffers = {0, 0},
+       .attributes = {{{"axis"}, {"sizes", Attrs::Kind::ints}}},
        .infer = infer_concat,
        .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::input, output_at()); },
        .resize = [](const ChannelCut& cut,
@@ -187,6 +216,9 @@ const Op& concat_op() {
 const Op& split_op() {
   static const Op& op = register_op(
       {.name = "split",
+       .inputs = {1, 1},
+       .buffers = {0, 0},
+       .attributes = {{{"axis"}, {"sizes", Attrs::Kind::ints}}},
        .infer = infer_split,
        .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::output, input_at()); },
        .resize = [](const ChannelCut& cut,

@@ -9,6 +9,9 @@ namespace {
 
 const Op definition{
     .name = "conv2d",
+    .inputs = {2, 3},
+    .buffers = {0, 0},
+    .attributes = {{{"stride"}, {"padding"}, {"dilation"}, {"groups"}, {"relu"}}},
     .saves_inputs = 3,
     .saves_outputs = 1,
     .infer =
@@ -20,7 +23,9 @@ const Op definition{
                         groups = c.attrs->integer("groups");
           check(x.rank() == 4 && w.rank() == 4,
                 "conv2d: input {} and weight {}, expected 4 axes each", x.shape(), w.shape());
-          check(stride >= 1 && padding >= 0 && dilation >= 1 && groups >= 1,
+          constexpr int64_t most = int64_t(1) << 20;
+          check(stride >= 1 && padding >= 0 && dilation >= 1 && groups >= 1 && stride <= most &&
+                    padding <= most && dilation <= most,
                 "conv2d: stride {}, padding {}, dilation {}, groups {} are out of range", stride,
                 padding, dilation, groups);
           check(w.size(0) % groups == 0 && x.size(1) == w.size(1) * groups,
@@ -34,12 +39,20 @@ const Op definition{
                 w.dtype());
           Shape y{x.size(0), w.size(0)};
           for (const int axis : {2, 3}) {
+            check(w.size(axis) <= most && x.size(axis) <= most, "conv2d: input {}, weight {}",
+                  x.shape(), w.shape());
             const int64_t reach = dilation * (w.size(axis) - 1) + 1;
             const int64_t room = x.size(axis) + 2 * padding - reach;
             check(room >= 0 && w.size(axis) > 0,
                   "conv2d: a window of {} does not fit into input {}", reach, x.shape());
             y.push_back(room / stride + 1);
           }
+          int64_t padded = 0;  // one image of the padded input, which the kernels make
+          check(!__builtin_mul_overflow((x.size(2) + 2 * padding) * x.size(1),
+                                        (x.size(3) + 2 * padding) * int64_t(size_of(x.dtype())),
+                                        &padded),
+                "conv2d: input {} is too large for padding {}", x.shape(), padding);
+          c.workspace(padded);
           c.require(0, Format::nhwc);
           c.require(1, Format::plain);
           c.output(y, x.dtype(), Format::nhwc);

@@ -9,6 +9,9 @@ namespace {
 
 const Op definition{
     .name = "dropout",
+    .inputs = {1, 1},
+    .buffers = {0, 0},
+    .attributes = {{{"p", Attrs::Kind::real}}},
     .infer =
         [](Call& c) {
           const double p = c.attrs->real("p");

@@ -7,12 +7,16 @@ namespace {
 
 const Op definition{
     .name = "masked",
+    .inputs = {2, 2},
+    .buffers = {0, 0},
     .saves_inputs = 2,
     .infer =
         [](Call& c) {
           check(c.x(1).shape() == c.x().shape() && c.x(1).dtype() == DType::u8,
                 "masked: the mask is {} {}, expected u8 {}", c.x(1).dtype(), c.x(1).shape(),
                 c.x().shape());
+          check(is_float(c.x().dtype()), "masked: the input is {}, expected floating point",
+                c.x().dtype());
           c.require(1, c.x().format());
           c.output(c.x().shape(), c.x().dtype(), c.x().format());
         },

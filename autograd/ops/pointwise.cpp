@@ -15,11 +15,16 @@ void infer_same(Call& c) {
 
 template <class F>
 const Op& pointwise_op() {
-  static const Op& op = register_op(Op{.name = F::name,
-                                       .saves_inputs = F::saves_output ? 0u : 1u,
-                                       .saves_outputs = F::saves_output ? 1u : 0u,
-                                       .infer = infer_same,
-                                       .coupling = Coupling::elementwise});
+  constexpr auto rule = [](const char* name) { return AttrRule{name, Attrs::Kind::real}; };
+  static const Op& op =
+      register_op(Op{.name = F::name,
+                     .inputs = {1, 1},
+                     .buffers = {0, 0},
+                     .attributes = {rule(F::attributes[0]), rule(F::attributes[1])},
+                     .saves_inputs = F::saves_output ? 0u : 1u,
+                     .saves_outputs = F::saves_output ? 1u : 0u,
+                     .infer = infer_same,
+                     .coupling = Coupling::elementwise});
   return op;
 }
 

@@ -16,6 +16,10 @@ void infer_reduction(Call& c) {
   need_float(c);
   const Shape x = c.x().shape();
   const Ints& axes = c.attrs->ints("axes");
+  for (int i = 0; i < axes.size(); ++i)
+    check(axes[i] >= 0 && axes[i] < x.rank() &&
+              std::count(axes.values, axes.values + axes.count, axes[i]) == 1,
+          "{}: axis {} of {}, expected each at most once, from 0", c.op->name, axes[i], x);
   const bool keep = c.attrs->integer("keep");
   Shape y;
   for (int i = 0; i < x.rank(); ++i) {
@@ -94,24 +98,34 @@ Attrs reduction(const Tensor& x, const Ints& axes, bool keep, const char* op) {
   return Attrs().set("axes", list).set("keep", keep);
 }
 
+constexpr std::array<AttrRule, Attrs::capacity> reduction_rules{
+    {{"axes", Attrs::Kind::ints}, {"keep"}}};
+
 }  // namespace
 
 const Op& sum_op() {
-  static const Op& op =
-      register_op({.name = "sum", .infer = infer_reduction, .couple = [](ChannelTies& t) {
-                     couple_reduction(t, true);
-                   }});
+  static const Op& op = register_op({.name = "sum",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = reduction_rules,
+                                     .infer = infer_reduction,
+                                     .couple = [](ChannelTies& t) { couple_reduction(t, true); }});
   return op;
 }
 const Op& mean_op() {
-  static const Op& op =
-      register_op({.name = "mean", .infer = infer_reduction, .couple = [](ChannelTies& t) {
-                     couple_reduction(t, false);
-                   }});
+  static const Op& op = register_op({.name = "mean",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = reduction_rules,
+                                     .infer = infer_reduction,
+                                     .couple = [](ChannelTies& t) { couple_reduction(t, false); }});
   return op;
 }
 const Op& max_op() {
   static const Op& op = register_op({.name = "max",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = reduction_rules,
                                      .saves_inputs = 1,
                                      .saves_outputs = 1,
                                      .infer = infer_reduction,
@@ -119,20 +133,30 @@ const Op& max_op() {
   return op;
 }
 const Op& softmax_op() {
-  static const Op& op = register_op(
-      {.name = "softmax", .saves_outputs = 1, .infer = infer_softmax, .couple = couple_softmax});
+  static const Op& op = register_op({.name = "softmax",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .saves_outputs = 1,
+                                     .infer = infer_softmax,
+                                     .couple = couple_softmax});
   return op;
 }
 const Op& log_softmax_op() {
   static const Op& op = register_op({.name = "log_softmax",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
                                      .saves_outputs = 1,
                                      .infer = infer_softmax,
                                      .couple = couple_softmax});
   return op;
 }
 const Op& transpose_op() {
-  static const Op& op =
-      register_op({.name = "transpose", .infer = infer_transpose, .couple = couple_transpose});
+  static const Op& op = register_op({.name = "transpose",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = {{{"order", Attrs::Kind::ints}}},
+                                     .infer = infer_transpose,
+                                     .couple = couple_transpose});
   return op;
 }
 

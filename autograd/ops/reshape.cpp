@@ -16,7 +16,8 @@ Shape resolve(const Shape& from, const Ints& wanted) {
       check(open < 0, "reshape: more than one extent is -1");
       open = i;
     } else {
-      known *= wanted[i];
+      check(!__builtin_mul_overflow(known, wanted[i], &known),
+            "reshape: an extent of {} is too large", wanted[i]);
     }
     shape.push_back(wanted[i] < 0 ? 1 : wanted[i]);
   }
@@ -99,6 +100,9 @@ void resize_reshape(const ChannelCut& cut, Attrs& attrs) {
 
 const Op definition{
     .name = "reshape",
+    .inputs = {1, 1},
+    .buffers = {0, 0},
+    .attributes = {{{"shape", Attrs::Kind::ints}}},
     .infer =
         [](Call& c) {
           c.require(0, Format::plain);

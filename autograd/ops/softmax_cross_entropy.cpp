@@ -8,6 +8,8 @@ namespace {
 
 const Op definition{
     .name = "softmax_cross_entropy",
+    .inputs = {2, 2},
+    .buffers = {0, 0},
     .saves_inputs = 3,
     .infer =
         [](Call& c) {

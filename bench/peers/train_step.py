@@ -32,31 +32,39 @@ def resident(field):
     raise RuntimeError(f"/proc/self/status has no {field}")
 
 
-def torch_stepper(net_name, batch, compiled, layout, threads):
+def torch_stepper(net_name, batch, compiled, layout, threads, device, precision):
     import torch
 
     started[0] = resident("VmRSS")
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     spec = zoo.SPECS[net_name]
-    net = zoo.torch_net(net_name).train()
-    xs = [torch.randn(batch, *spec.shape) for _ in range(BATCHES)]
-    ys = [torch.randint(0, spec.classes, (batch,)) for _ in range(BATCHES)]
+    net = zoo.torch_net(net_name).train().to(device)
+    xs = [torch.randn(batch, *spec.shape).to(device) for _ in range(BATCHES)]
+    ys = [torch.randint(0, spec.classes, (batch,)).to(device) for _ in range(BATCHES)]
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     if layout == "nhwc":
         net = net.to(memory_format=torch.channels_last)
         xs = [x.contiguous(memory_format=torch.channels_last) for x in xs]
     optimizer = torch.optim.SGD(net.parameters(), lr=LR, momentum=MOMENTUM, fused=True)
 
     def loss_of(x, y):
-        return torch.nn.functional.cross_entropy(net(x), y)
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            return torch.nn.functional.cross_entropy(net(x), y)
 
     if compiled:
-        loss_of = torch.compile(loss_of)
+        # On a GPU this mode replays CUDA graphs, as pare does.
+        loss_of = torch.compile(loss_of, mode="max-autotune" if device == "cuda" else None)
 
     def step(i):
         optimizer.zero_grad(set_to_none=True)
-        loss_of(xs[i % BATCHES], ys[i % BATCHES]).backward()
+        loss = loss_of(xs[i % BATCHES], ys[i % BATCHES])
+        loss.backward()
         optimizer.step()
+        if device == "cuda":
+            loss.item()
+            torch.cuda.synchronize()
 
     return step
 
@@ -89,6 +97,8 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--form", default="eager", choices=["eager", "compiled", "jax"])
     parser.add_argument("--layout", default="nchw", choices=["nchw", "nhwc"])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "tf32", "bf16"])
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     args = parser.parse_args()
     clock = time.process_time if args.clock == "cpu" else time.perf_counter
@@ -96,7 +106,13 @@ def main():
         step = jax_stepper(args.net, args.batch, args.threads)
     else:
         step = torch_stepper(
-            args.net, args.batch, args.form == "compiled", args.layout, args.threads
+            args.net,
+            args.batch,
+            args.form == "compiled",
+            args.layout,
+            args.threads,
+            args.device,
+            args.precision,
         )
     step(0)
     print("ready", flush=True)

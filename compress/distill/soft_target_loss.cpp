@@ -67,6 +67,9 @@ Status backward(const KernelArgs& args) {
 
 const Op definition{
     .name = "soft_target_loss",
+    .inputs = {2, 2},
+    .buffers = {0, 0},
+    .attributes = {{{"temperature", Attrs::Kind::real}}},
     .saves_inputs = 3,
     .infer =
         [](Call& c) {

@@ -34,6 +34,10 @@ detail::Int8Dot4 dot4() {
   return detail::int8_dot4_scalar;
 }
 
+// Modulo 2^32, as vectors add: a bias of a hostile file may overflow, those of integer_layer do
+// not.
+int32_t sum(int32_t a, int32_t b) { return int32_t(uint32_t(a) + uint32_t(b)); }
+
 }  // namespace
 
 void int8_dense_kernel(const Int8DenseArgs& a) {
@@ -55,7 +59,7 @@ void int8_dense_kernel(const Int8DenseArgs& a) {
         dot(a.x + r * a.in, w, a.in, acc);
         for (int64_t j = 0; j < used; ++j)
           a.y[r * a.out + o + j] =
-              requantize(acc[j] + a.bias[o + j], a.multiplier[o + j], a.y_zero, a.relu);
+              requantize(sum(acc[j], a.bias[o + j]), a.multiplier[o + j], a.y_zero, a.relu);
       }
     }
   });

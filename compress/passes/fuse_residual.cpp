@@ -13,10 +13,15 @@ void finish(Call& c, const Tensor& y) {
 }
 
 void conv2d_add_forward(Call& c) {
-  const Conv2dOptions o{.stride = int(c.attrs->integer("stride")),
-                        .padding = int(c.attrs->integer("padding")),
-                        .dilation = int(c.attrs->integer("dilation")),
-                        .groups = int(c.attrs->integer("groups"))};
+  const auto option = [&](const char* name) {
+    const int64_t value = c.attrs->integer(name);
+    check(value == int(value), "conv2d_add: {} is {}", name, value);
+    return int(value);
+  };
+  const Conv2dOptions o{.stride = option("stride"),
+                        .padding = option("padding"),
+                        .dilation = option("dilation"),
+                        .groups = option("groups")};
   finish(c, conv2d(c.x(), c.x(1), c.x(2), o));
 }
 
@@ -35,15 +40,22 @@ int layer_into(const Graph& graph, int add_node, int side) {
 }  // namespace
 
 const Op& conv2d_add_op() {
-  static const Op& op = register_op({.name = "conv2d_add",
-                                     .forward = conv2d_add_forward,
-                                     .composite = true,
-                                     .coupling = Coupling::producer});
+  static const Op& op =
+      register_op({.name = "conv2d_add",
+                   .inputs = {4, 4},
+                   .buffers = {0, 0},
+                   .attributes = {{{"stride"}, {"padding"}, {"dilation"}, {"groups"}, {"relu"}}},
+                   .forward = conv2d_add_forward,
+                   .composite = true,
+                   .coupling = Coupling::producer});
   return op;
 }
 const Op& dense_add_op() {
   static const Op& op =
       register_op({.name = "dense_add",
+                   .inputs = {4, 4},
+                   .buffers = {0, 0},
+                   .attributes = {{{"relu"}}},
                    .forward = [](Call& c) { finish(c, dense(c.x(), c.x(1), c.x(2))); },
                    .composite = true,
                    .coupling = Coupling::producer});

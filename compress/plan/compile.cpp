@@ -7,6 +7,7 @@
 
 #include "compress/passes/edit.h"
 #include "compress/passes/passes.h"
+#include "compress/plan/sparse_forms.h"
 #include "compress/plan/state.h"
 
 namespace pare {
@@ -16,8 +17,8 @@ using namespace plan;
 
 class Compiler {
  public:
-  Compiler(Graph graph, Plan::State& state, bool sparse)
-      : g_(std::move(graph)), s_(state), sparse_(sparse) {}
+  Compiler(Graph graph, Plan::State& state, const PlanOptions& options)
+      : g_(std::move(graph)), s_(state), options_(options) {}
 
   void run() {
     const size_t n = g_.values.size();
@@ -95,6 +96,7 @@ class Compiler {
   // `v` in the wanted layout: itself, or a converted copy that later readers share.
   int as(int v, Layout layout) {
     if (layouts_[size_t(v)] == layout || known(v).defined()) return v;
+    if (image(v).rank() == 4 && image(v)[1] == 1) return v;  // one channel lies the same in both
     const auto flat = pixels_of_.find(v);
     const auto made = converted_.find({v, layout});
     if (made != converted_.end()) return made->second;
@@ -188,8 +190,8 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    emit(sparse_ ? sparse_or_dense_step(spec) : dense_step(spec), node.name, std::move(inputs), y,
-         Layout::plain);
+    emit(options_.sparse ? sparse_or_dense_step(spec) : dense_step(spec), node.name,
+         std::move(inputs), y, Layout::plain);
     return true;
   }
 
@@ -218,19 +220,60 @@ class Compiler {
     spec.dilation = node.attrs.integer("dilation");
     spec.groups = node.attrs.integer("groups");
     spec.relu = node.attrs.integer("relu", 0);
-    std::vector<int> inputs{as(node.inputs[0], Layout::nhwc)};
-    if (residual) inputs.push_back(spec.residual = as(node.inputs[3], Layout::nhwc));
-    emit(conv_step(spec), node.name, std::move(inputs), y, Layout::nhwc);
+    spec.winograd = options_.winograd;
+    if (residual) spec.residual = node.inputs[3];
+    ConvChoice choice;
+    if (options_.sparse && worth_trying_sparse(spec.weight))
+      choice = choose_conv(spec, {.x_plain = lies(node.inputs[0], Layout::plain),
+                                  .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
+                                  .y_nhwc = wanted_nhwc(y)});
+    const Layout layout = choice.rows > 0 ? Layout::plain : Layout::nhwc;
+    std::vector<int> inputs{as(node.inputs[0], layout)};
+    if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
+    StepPtr step = choice.rows > 0 ? sparse_conv_step(spec, choice.rows) : conv_step(spec);
+    step->kernel += choice.why;
+    emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
+  }
+
+  bool lies(int v, Layout layout) const {
+    return layouts_[size_t(v)] == layout || converted_.count({v, layout}) > 0;
+  }
+
+  // Whether a reader of `v`, maybe behind steps that keep the layout, will run on nhwc: a
+  // convolution without zeros enough for a sparse form.
+  bool wanted_nhwc(int v) const {
+    for (const int reader : g_.consumers(v)) {
+      const GraphNode& node = g_.nodes[size_t(reader)];
+      const std::string_view op = node.op->name;
+      if (op == "conv2d" || op == "conv2d_add") {
+        if (!known_f32(node.inputs[1]) || !worth_trying_sparse(known(node.inputs[1]))) return true;
+      } else if (keeps_layout(op) && wanted_nhwc(node.outputs[0])) {
+        return true;
+      }
+    }
+    return false;
+  }
+  static bool keeps_layout(std::string_view op) {
+    return op == "relu" || op == "add" || op == "max_pool2d" || op == "avg_pool2d" ||
+           op == "slice" || op == "pad" || op == "dropout";
   }
 
   bool pool(const GraphNode& node, Pool kind) {
     const int y = node.outputs[0];
-    const int x = as(node.inputs[0], Layout::nhwc);
-    emit(pool_step(kind, image(x), image(y), node.attrs.integer("kernel", 0),
-                   node.attrs.integer("stride", 0)),
-         node.name, {x}, y, kind == Pool::global_average ? Layout::plain : Layout::nhwc);
+    const Layout layout = layout_behind(node);
+    const int x = as(node.inputs[0], layout);
+    const auto make = layout == Layout::plain ? plain_pool_step : pool_step;
+    emit(make(kind, image(x), image(y), node.attrs.integer("kernel", 0),
+              node.attrs.integer("stride", 0)),
+         node.name, {x}, y, kind == Pool::global_average ? Layout::plain : layout);
     return true;
+  }
+
+  // A step that can keep the layout keeps plain images plain unless a reader wants them nhwc.
+  Layout layout_behind(const GraphNode& node) const {
+    const bool plain = layouts_[size_t(node.inputs[0])] == Layout::plain;
+    return plain && !wanted_nhwc(node.outputs[0]) ? Layout::plain : Layout::nhwc;
   }
 
   bool add(const GraphNode& node) {
@@ -265,8 +308,10 @@ class Compiler {
           node.attrs.real("value", 0) != 0)
         return false;
     }
-    const int in = as(x, Layout::nhwc);
-    emit(shortcut_step(image(in), image(y), stride), node.name, {in}, y, Layout::nhwc);
+    const Layout layout = layout_behind(node);
+    const int in = as(x, layout);
+    const auto make = layout == Layout::plain ? plain_shortcut_step : shortcut_step;
+    emit(make(image(in), image(y), stride), node.name, {in}, y, layout);
     return true;
   }
 
@@ -307,7 +352,7 @@ class Compiler {
 
   Graph g_;
   Plan::State& s_;
-  bool sparse_;
+  PlanOptions options_;
   std::vector<Tensor> known_;  // by value: what is known at compile time
   std::vector<Layout> layouts_;
   std::vector<Shape> images_;       // shape at one image
@@ -326,7 +371,7 @@ Plan compile(const Graph& graph, const PlanOptions& options) {
   fuse_residual(g);
   fuse_activation(g);
   auto state = std::make_unique<Plan::State>();
-  Compiler(std::move(g), *state, options.sparse).run();
+  Compiler(std::move(g), *state, options).run();
   return Plan(std::move(state));
 }
 

@@ -4,22 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compress/plan/parts.h"
 #include "compress/plan/row_product.h"
 #include "compress/plan/step.h"
 #include "core/cpu/matrix_tile.h"
 #include "core/cpu/scratch.h"
-#include "core/thread_pool.h"
 
 namespace pare::plan {
 namespace {
 
 using cpu::MatrixKernels;
 using cpu::TileArgs;
-
-int64_t parts_for(int64_t macs, int64_t most) {
-  constexpr int64_t worth_a_part = 60000;
-  return std::clamp<int64_t>(macs / worth_a_part, 1, std::min<int64_t>(most, threads()));
-}
 
 class DenseStep : public Step {
  public:
@@ -35,7 +30,7 @@ class DenseStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * out_ * in_, panels_.size(0));
+    return parts_for(images * out_ * in_, panels_.size(0), 60000);  // its weights are most of it
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
@@ -109,19 +104,14 @@ class ConvStep : public Step {
   }
   int64_t packed_bytes() const override { return int64_t(panels_.bytes()); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2]);
+    return parts_for(images * s_.y[2] * s_.y[3] * s_.y[1] * depth_, images * s_.y[2], 150000);
   }
 
   void run(const Frame& f, int64_t part, int64_t parts) const override {
-    const int64_t rows = f.images * s_.y[2];
-    int64_t row = rows * part / parts;
-    const int64_t end = rows * (part + 1) / parts;
-    while (row < end) {
-      const int64_t image = row / s_.y[2], first = row % s_.y[2];
-      const int64_t last = std::min(s_.y[2], first + end - row);
-      for (int64_t g = 0; g < s_.groups; ++g) rows_of_image(f, image, g, first, last);
-      row += last - first;
-    }
+    for_rows(f.images * s_.y[2], s_.y[2], part, parts,
+             [&](int64_t image, int64_t first, int64_t last) {
+               for (int64_t g = 0; g < s_.groups; ++g) rows_of_image(f, image, g, first, last);
+             });
   }
 
  private:
@@ -137,39 +127,61 @@ class ConvStep : public Step {
         copy_row(x, i - s_.padding, g, padded + (i - top) * padded_width_ * in_);
       window = padded;
     }
-    const int64_t step = kernels_.tile_rows, columns = kernels_.panel_width;
-    const int64_t count = (out_ + columns - 1) / columns, ow = s_.y[3];
-    const int64_t pixels = (last - first) * ow, tiles = (pixels + step - 1) / step;
-    const int64_t at = ((image * s_.y[2] + first) * ow) * s_.y[1] + g * out_;
-    const float* residual = s_.residual < 0 ? nullptr : f.of(s_.residual) + at;
-    float* y = f.of(output) + at;
+    const int64_t columns = kernels_.panel_width, count = (out_ + columns - 1) / columns;
+    const int64_t at = ((image * s_.y[2] + first) * s_.y[3]) * s_.y[1] + g * out_;
     TileArgs<float> t;
     t.segments = int(offsets_.size());
     t.offsets = offsets_.data();
     t.run = run_;
     t.c_stride = s_.y[1];
     t.relu = s_.relu;
-    const float* a[16];
-    t.a_rows = a;
     for (int64_t j = 0; j < out_; j += columns) {
       t.b = panels_.data<float>() + (g * count * columns + j) * depth_;
       t.columns = int(std::min(columns, out_ - j));
       t.bias = s_.bias.data<float>() + g * out_ + j;
-      int64_t r = 0, c = 0;
-      for (int64_t i = 0; i < tiles; ++i) {
-        const int64_t p0 = pixels * i / tiles, p1 = pixels * (i + 1) / tiles;
-        for (int64_t p = p0; p < p1; ++p) {
-          a[p - p0] = window + (r * padded_width_ + c) * s_.stride * in_;
-          if (++c == ow) {
-            c = 0;
-            ++r;
-          }
-        }
-        t.c = y + p0 * s_.y[1] + j;
-        t.residual = residual ? residual + p0 * s_.y[1] + j : nullptr;
-        kernels_.tile(int(p1 - p0), t);
-      }
+      t.c = f.of(output) + at + j;
+      t.residual = s_.residual < 0 ? nullptr : f.of(s_.residual) + at + j;
+      if (in_ * s_.stride == 1)
+        tiles_of_adjacent_pixels(t, window, last - first);
+      else
+        tiles_of_pixels(t, window, (last - first) * s_.y[3]);
     }
+  }
+
+  void tiles_of_pixels(TileArgs<float> t, const float* window, int64_t pixels) const {
+    const int64_t step = kernels_.tile_rows, tiles = (pixels + step - 1) / step;
+    const float* a[16];
+    t.a_rows = a;
+    int64_t r = 0, c = 0;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const int64_t rows = pixels * (i + 1) / tiles - pixels * i / tiles;
+      for (int64_t k = 0; k < rows; ++k) {
+        a[k] = window + (r * padded_width_ + c) * s_.stride * in_;
+        if (++c == s_.y[3]) {
+          c = 0;
+          ++r;
+        }
+      }
+      kernels_.tile(int(rows), t);
+      t.c += rows * t.c_stride;
+      if (t.residual) t.residual += rows * t.c_stride;
+    }
+  }
+
+  // Windows one element apart are the rows of a transposed tile, which needs one pointer for all.
+  void tiles_of_adjacent_pixels(TileArgs<float> t, const float* window, int64_t lines) const {
+    const int64_t narrow = kernels_.panel_width / 2, pixels = s_.y[3];
+    const int64_t step = t.columns <= narrow ? kernels_.narrow_rows : kernels_.tile_rows;
+    const int64_t tiles = (pixels + step - 1) / step;
+    t.a_step = 1;
+    for (int64_t line = 0; line < lines; ++line)
+      for (int64_t i = 0; i < tiles; ++i) {
+        const int64_t first = pixels * i / tiles, rows = pixels * (i + 1) / tiles - first;
+        t.a = window + line * padded_width_ + first;
+        kernels_.tile_transposed(int(rows), t);
+        t.c += rows * t.c_stride;
+        if (t.residual) t.residual += rows * t.c_stride;
+      }
   }
 
   void copy_row(const float* x, int64_t i, int64_t g, float* to) const {
@@ -199,6 +211,9 @@ class ConvStep : public Step {
 }  // namespace
 
 StepPtr dense_step(const DenseSpec& spec) { return std::make_unique<DenseStep>(spec); }
-StepPtr conv_step(const ConvSpec& spec) { return std::make_unique<ConvStep>(spec); }
+StepPtr conv_step(const ConvSpec& spec) {
+  if (spec.winograd && winograd_pays(spec)) return winograd_step(spec);
+  return std::make_unique<ConvStep>(spec);
+}
 
 }  // namespace pare::plan

@@ -13,6 +13,10 @@ constexpr int64_t cache_bytes = 1 << 20;
 
 }  // namespace
 
+int64_t plan::parts_for(int64_t macs, int64_t most, int64_t worth) {
+  return std::clamp<int64_t>(macs / worth, 1, std::min<int64_t>(most, threads()));
+}
+
 Plan::Plan(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Plan::Plan(Plan&&) noexcept = default;
 Plan& Plan::operator=(Plan&&) noexcept = default;

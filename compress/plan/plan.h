@@ -15,9 +15,13 @@
 namespace pare {
 
 struct PlanOptions {
-  // Dense layers with many zeros may take a sparse kernel, where a measurement at compile time says
-  // that it is faster. Off: every layer runs dense, the yardstick for ratios.
+  // Dense layers and convolutions with many zeros may take a sparse kernel, where a measurement at
+  // compile time says that it is faster. Off: every layer runs dense, the yardstick for ratios.
   bool sparse = true;
+  // 3x3 convolutions of stride 1 take Winograd's form where it costs less, by a count of operations
+  // from shape and instruction set. Its rounding errors are within a few times those of the direct
+  // form. Off: every convolution runs direct, the fixed yardstick for ratios.
+  bool winograd = true;
 };
 
 class Plan {

@@ -3,6 +3,7 @@
 
 #include "compress/plan/step.h"
 #include "core/cpu/loops.h"
+#include "core/cpu/sparse.h"
 
 namespace pare::plan {
 namespace {
@@ -67,7 +68,7 @@ StepPtr add_step(int64_t n, bool relu) {
   return per_image("add", [=](const Step& s, const Frame& f, int64_t i) {
     float* y = f.of(s.output) + i * n;
     add(f.of(s.inputs[0]) + i * n, f.of(s.inputs[1]) + i * n, y, n);
-    for (int64_t k = 0; relu && k < n; ++k) y[k] = y[k] > 0 ? y[k] : 0;
+    for (int64_t k = 0; relu && k < n; ++k) y[k] = y[k] < 0 ? 0 : y[k];
   });
 }
 
@@ -75,24 +76,17 @@ StepPtr relu_step(int64_t n) {
   return per_image("relu", [=](const Step& s, const Frame& f, int64_t i) {
     const float* x = f.of(s.inputs[0]) + i * n;
     float* y = f.of(s.output) + i * n;
-    for (int64_t k = 0; k < n; ++k) y[k] = x[k] > 0 ? x[k] : 0;
+    for (int64_t k = 0; k < n; ++k) y[k] = x[k] < 0 ? 0 : x[k];
   });
 }
 
 StepPtr convert_step(const Shape& shape, Layout from) {
   const int64_t c = shape[1], pixels = shape[2] * shape[3], n = c * pixels;
-  if (from == Layout::plain)
-    return per_image("to nhwc", [=](const Step& s, const Frame& f, int64_t i) {
-      const float* x = f.of(s.inputs[0]) + i * n;
-      float* y = f.of(s.output) + i * n;
-      for (int64_t p = 0; p < pixels; ++p)
-        for (int64_t k = 0; k < c; ++k) y[p * c + k] = x[k * pixels + p];
-    });
-  return per_image("from nhwc", [=](const Step& s, const Frame& f, int64_t i) {
-    const float* x = f.of(s.inputs[0]) + i * n;
-    float* y = f.of(s.output) + i * n;
-    for (int64_t k = 0; k < c; ++k)
-      for (int64_t p = 0; p < pixels; ++p) y[k * pixels + p] = x[p * c + k];
+  const auto transpose = cpu::sparse_kernels().transpose;
+  const bool plain = from == Layout::plain;
+  const int64_t rows = plain ? c : pixels, columns = plain ? pixels : c;
+  return per_image(plain ? "to nhwc" : "from nhwc", [=](const Step& s, const Frame& f, int64_t i) {
+    transpose(f.of(s.inputs[0]) + i * n, rows, columns, columns, f.of(s.output) + i * n, rows);
   });
 }
 

@@ -34,6 +34,9 @@ class Step {
   int output = -1;
 };
 using StepPtr = std::unique_ptr<Step>;
+// One part for each `worth` multiply-adds, for a part must outweigh moving its values from one
+// core's cache to another's; at most `most`, and one a thread.
+int64_t parts_for(int64_t macs, int64_t most, int64_t worth);
 
 // How a 4-axis value lies between steps.
 enum class Layout : uint8_t { plain, nhwc };
@@ -44,8 +47,6 @@ struct DenseSpec {
   int residual = -1;  // value added before the ReLU
 };
 StepPtr dense_step(const DenseSpec& spec);
-// The sparse kernel where the weight has zeros enough and a measurement says that it is faster.
-StepPtr sparse_or_dense_step(const DenseSpec& spec);
 
 struct ConvSpec {
   Tensor weight, bias;  // f32 OIHW, [o]
@@ -53,15 +54,20 @@ struct ConvSpec {
   int64_t stride = 1, padding = 0, dilation = 1, groups = 1;
   bool relu = false;
   int residual = -1;
+  bool winograd = true;  // where it pays
 };
 StepPtr conv_step(const ConvSpec& spec);
+bool winograd_pays(const ConvSpec& spec);
+StepPtr winograd_step(const ConvSpec& spec);
 
 enum class Pool : uint8_t { max, average, global_average };
 StepPtr pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kernel, int64_t stride);
+StepPtr plain_pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kernel, int64_t stride);
 StepPtr add_step(int64_t elements, bool relu);
 StepPtr relu_step(int64_t elements);
 // Spatial stride, then zero channels behind: the parameter-free shortcut of residual networks.
 StepPtr shortcut_step(const Shape& x, const Shape& y, int64_t stride);
+StepPtr plain_shortcut_step(const Shape& x, const Shape& y, int64_t stride);
 StepPtr convert_step(const Shape& shape, Layout from);  // plain <-> nhwc
 StepPtr copy_step(int64_t bytes);
 

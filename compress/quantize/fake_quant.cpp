@@ -11,8 +11,7 @@
 namespace pare {
 namespace {
 
-constexpr int64_t block = 1 << 14;
-int64_t blocks(int64_t n) { return (n + block - 1) / block; }
+constexpr int64_t stretch = 1 << 14;
 
 Quantizer quantizer_in(const TensorArg& range) {
   return quantizer_of(range.as<float>()[0], range.as<float>()[1]);
@@ -25,8 +24,8 @@ void observe(const TensorArg& x, float momentum, float* range) {
     high = std::max(high, x.as<float>()[i]);
   }
   const bool first = range[0] == 0 && range[1] == 0;
-  range[0] = first ? low : range[0] + momentum * (low - range[0]);
-  range[1] = first ? high : range[1] + momentum * (high - range[1]);
+  range[0] = moved(range[0], low, momentum, first);
+  range[1] = moved(range[1], high, momentum, first);
 }
 
 Status fake_quant_forward(const KernelArgs& args) {
@@ -34,9 +33,8 @@ Status fake_quant_forward(const KernelArgs& args) {
   if (args.training && args.attrs->integer("observe"))
     observe(x, float(args.attrs->real("momentum")), range.as<float>());
   const Quantizer q = quantizer_in(range);
-  parallel_for(blocks(x.elements), [&](int64_t b) {
-    const int64_t last = std::min(x.elements, (b + 1) * block);
-    for (int64_t i = b * block; i < last; ++i)
+  parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; ++i)
       y.as<float>()[i] = dequantize_value(quantize_value(x.as<float>()[i], q), q);
   });
   return Status::ok;
@@ -46,12 +44,10 @@ Status fake_quant_backward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &dy = args.grad_outputs[0], &dx = args.grad_inputs[0];
   if (!dx.data) return Status::ok;
   const Quantizer q = quantizer_in(args.buffers[0]);
-  const float low = q.scale * (float(-q.zero) - 0.5f),
-              high = q.scale * (float(255 - q.zero) + 0.5f);
+  const float low = lowest_kept(q), high = highest_kept(q);
   const bool add = args.accumulate[0];
-  parallel_for(blocks(x.elements), [&](int64_t b) {
-    const int64_t last = std::min(x.elements, (b + 1) * block);
-    for (int64_t i = b * block; i < last; ++i) {
+  parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; ++i) {
       const float v = x.as<float>()[i];
       const float g = v >= low && v <= high ? dy.as<float>()[i] : 0.0f;
       dx.as<float>()[i] = add ? dx.as<float>()[i] + g : g;
@@ -67,8 +63,7 @@ Status fake_quant_weight_forward(const KernelArgs& args) {
     const float* from = w.as<float>() + c * in;
     float* to = y.as<float>() + c * in;
     const float scale = weight_scale({from, size_t(in)});
-    for (int64_t i = 0; i < in; ++i)
-      to[i] = scale * float(round_clamped(from[i] / scale, -127.0f, 127.0f));
+    for (int64_t i = 0; i < in; ++i) to[i] = round_weight(from[i], scale);
   });
   return Status::ok;
 }
@@ -80,11 +75,15 @@ void need_f32(const Call& c) {
 
 const Op fake_quant_definition{
     .name = "fake_quant",
+    .inputs = {1, 1},
+    .buffers = {1, 1},
+    .attributes = {{{"observe"}, {"momentum", Attrs::Kind::real}}},
     .saves_inputs = 1,
     .infer =
         [](Call& c) {
           need_f32(c);
-          check(c.buffers.size() == 1 && c.buffers[0]->value().shape() == Shape{2},
+          check(c.buffers[0]->value().shape() == Shape{2} &&
+                    c.buffers[0]->value().dtype() == DType::f32,
                 "fake_quant: needs one range buffer of two floats");
           c.output(c.x().shape(), DType::f32, c.x().format());
         },
@@ -93,6 +92,8 @@ const Op fake_quant_definition{
 
 const Op fake_quant_weight_definition{
     .name = "fake_quant_weight",
+    .inputs = {1, 1},
+    .buffers = {0, 0},
     .infer =
         [](Call& c) {
           need_f32(c);

@@ -19,17 +19,15 @@ Attrs quantizer_attrs(Quantizer q) {
 void check_quantizer(const Call& c) {
   const double scale = c.attrs->real("scale");
   const int64_t zero = c.attrs->integer("zero");
-  check(scale > 0 && scale < 1e38 && zero >= 0 && zero <= 255, ErrorCode::bad_input,
+  check(float(scale) > 0 && scale < 1e38 && zero >= 0 && zero <= 255, ErrorCode::bad_input,
         "{}: scale {} and zero point {}; expected a positive scale and 0..255", c.op->name, scale,
         zero);
 }
 
 template <class F>
 void over_elements(int64_t n, F&& f) {
-  constexpr int64_t block = 1 << 14;
-  parallel_for((n + block - 1) / block, [&](int64_t b) {
-    const int64_t last = n < (b + 1) * block ? n : (b + 1) * block;
-    for (int64_t i = b * block; i < last; ++i) f(i);
+  parallel_stretches(n, 1 << 14, [&](int64_t first, int64_t count) {
+    for (int64_t i = first; i < first + count; ++i) f(i);
   });
 }
 
@@ -93,9 +91,28 @@ void infer_conversion(Call& c) {
 
 Tensor on_cpu(const Tensor& t) { return t.to(Device{}).plain(); }
 
+void check_fake_quant_dense(const Call& c) {
+  const Tensor &x = c.x(), &w = c.x(1), &b = c.x(2);
+  check(x.dtype() == DType::f32 && x.rank() == 2 && w.rank() == 2 && x.size(1) == w.size(1),
+        "fake_quant_dense: input {} {} and weight {}; expected f32 matrices of one width",
+        x.dtype(), x.shape(), w.shape());
+  check(w.dtype() == DType::f32 && w.rank() == 2 && b.dtype() == DType::f32 &&
+            b.shape() == Shape{w.size(0)},
+        "fake_quant_dense: weight {} {} and bias {} {}; expected f32, outputs x inputs and outputs",
+        w.dtype(), w.shape(), b.dtype(), b.shape());
+  for (const Buffer* range : c.buffers)
+    check(range->value().dtype() == DType::f32 && range->value().shape() == Shape{2},
+          "fake_quant_dense: a range is {} {}, expected two floats", range->value().dtype(),
+          range->value().shape());
+}
+
+void infer_fake_quant_dense(Call& c) {
+  check_fake_quant_dense(c);
+  c.output({c.x().size(0), c.x(1).size(0)}, DType::f32, Format::plain);
+}
+
 void fake_quant_dense_forward(Call& c) {
-  check(c.buffers.size() == 2 && c.inputs.size() == 3,
-        "fake_quant_dense: needs input, weight and bias, and the ranges of input and output");
+  check_fake_quant_dense(c);
   const Tensor &x = c.x(), &w = c.x(1), &b = c.x(2);
   Buffer &x_range = *c.buffers[0], &y_range = *c.buffers[1];
   const bool relu = c.attrs->integer("relu");
@@ -129,6 +146,9 @@ const Op& with_kernel(const Op& definition, KernelFn fn) {
 
 const Op& quantize_op() {
   static const Op& op = with_kernel({.name = "quantize",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = {{{"scale", Attrs::Kind::real}, {"zero"}}},
                                      .infer = infer_conversion<DType::f32, DType::u8>,
                                      .differentiable = false,
                                      .coupling = Coupling::elementwise},
@@ -138,6 +158,9 @@ const Op& quantize_op() {
 
 const Op& dequantize_op() {
   static const Op& op = with_kernel({.name = "dequantize",
+                                     .inputs = {1, 1},
+                                     .buffers = {0, 0},
+                                     .attributes = {{{"scale", Attrs::Kind::real}, {"zero"}}},
                                      .infer = infer_conversion<DType::u8, DType::f32>,
                                      .differentiable = false,
                                      .coupling = Coupling::elementwise},
@@ -148,6 +171,9 @@ const Op& dequantize_op() {
 const Op& int8_dense_op() {
   static const Op& op =
       with_kernel({.name = "int8_dense",
+                   .inputs = {4, 4},
+                   .buffers = {0, 0},
+                   .attributes = {{{"y_zero"}, {"relu"}}},
                    .infer = infer_int8_dense,
                    .differentiable = false,
                    .coupling = Coupling::producer,
@@ -159,6 +185,10 @@ const Op& int8_dense_op() {
 const Op& fake_quant_dense_op() {
   static const Op& op =
       register_op({.name = "fake_quant_dense",
+                   .inputs = {3, 3},
+                   .buffers = {2, 2},
+                   .attributes = {{{"relu"}, {"observe_input"}, {"observe_output"}}},
+                   .infer = infer_fake_quant_dense,
                    .forward = fake_quant_dense_forward,
                    .composite = true,
                    .coupling = Coupling::producer,

@@ -6,7 +6,6 @@
 namespace pare {
 namespace {
 
-constexpr float smallest_scale = 1e-30f;      // below it quotients would leave the float range
 constexpr float largest_bias = 536870912.0f;  // 2^29
 
 }  // namespace
@@ -15,19 +14,13 @@ Quantizer quantizer_of(float low, float high) {
   check(std::isfinite(low) && std::isfinite(high) && low <= high, ErrorCode::bad_input,
         "a quantized value has the range [{}, {}]; it must be finite, and low at most high", low,
         high);
-  low = std::min(low, 0.0f);
-  high = std::max(high, 0.0f);
-  // Halves first: high - low may overflow.
-  const float scale = (high / 255.0f) - (low / 255.0f);
-  if (scale < smallest_scale) return {};
-  return {scale, round_clamped(-low / scale, 0.0f, 255.0f)};
+  return quantizer_of_finite(low, high);
 }
 
 float weight_scale(std::span<const float> channel) {
   float largest = 0;
   for (const float w : channel) largest = std::max(largest, std::fabs(w));
-  const float scale = largest / 127.0f;
-  return scale < smallest_scale ? 1.0f : scale;
+  return scale_of_largest(largest);
 }
 
 IntegerLayer integer_layer(const Tensor& weight, const Tensor& bias, Quantizer x, Quantizer y) {

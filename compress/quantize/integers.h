@@ -15,45 +15,14 @@
 #include <span>
 #include <vector>
 
+#include "compress/quantize/arithmetic.h"
 #include "core/tensor.h"
 
 namespace pare {
 
-// How a real value is written as u8: x ~ scale (q - zero).
-struct Quantizer {
-  float scale = 1;
-  int32_t zero = 0;
-  bool operator==(const Quantizer&) const = default;
-};
-
 // The quantizer of the range [low, high], widened to hold 0 so that zero is exact. An empty range
 // gives scale 1. Throws Error{bad_input} where the range is not finite or low > high.
 Quantizer quantizer_of(float low, float high);
-
-// Rounds to nearest, ties to even, for |v| < 2^22: adding 1.5 * 2^23 leaves no fraction bits.
-inline float round_even(float v) {
-  constexpr float shifter = 12582912.0f;
-  return (v + shifter) - shifter;
-}
-
-// v rounded, limited to [low, high] (integers of at most 2^22); NaN gives 0.
-inline int32_t round_clamped(float v, float low, float high) {
-  v = v > low ? v : (v == v ? low : 0.0f);
-  v = v < high ? v : high;
-  return int32_t(round_even(v));
-}
-
-inline uint8_t quantize_value(float x, Quantizer q) {
-  return uint8_t(round_clamped(x / q.scale, float(-q.zero), float(255 - q.zero)) + q.zero);
-}
-inline float dequantize_value(uint8_t v, Quantizer q) {
-  return q.scale * float(int32_t(v) - q.zero);
-}
-// One accumulator to an output: `zero` is z_y, `multiplier` is M_c.
-inline uint8_t requantize(int32_t acc, float multiplier, int32_t zero, bool relu) {
-  const float v = float(acc) * multiplier;
-  return uint8_t(round_clamped(v, relu ? 0.0f : float(-zero), float(255 - zero)) + zero);
-}
 
 // A dense layer in integers.
 struct IntegerLayer {

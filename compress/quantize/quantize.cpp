@@ -1,10 +1,13 @@
 #include "compress/quantize/quantize.h"
 
 #include "compress/ops.h"
+#include "compress/passes/edit.h"
 #include "compress/quantize/integers.h"
 
 namespace pare {
 namespace {
+
+using passes::add_constant;
 
 // The range buffers of a graph, one per value name.
 class RangeBuffers {
@@ -37,16 +40,6 @@ Quantizer quantizer_in(const Graph& graph, int buffer) {
   return quantizer_of(range[0], range[1]);
 }
 
-int add_constant(Graph& graph, const std::string& name, const Tensor& value) {
-  GraphValue v;
-  v.name = name;
-  v.kind = ValueKind::constant;
-  v.shape = Ints(value.shape().data(), value.rank());
-  v.dtype = value.dtype();
-  v.constant = value;
-  return graph.add_value(std::move(v));
-}
-
 int add_like(Graph& graph, int value, const std::string& name, DType dtype) {
   GraphValue v;
   v.name = name;
@@ -66,7 +59,11 @@ class Lowering {
     const Quantizer xq = quantizer_in(graph_, node.buffers[0]);
     const Quantizer yq = quantizer_in(graph_, node.buffers[1]);
     const auto data = [&](int id) {
-      return graph_.values[size_t(id)].param.value().to(Device{}).plain();
+      const Tensor t = passes::known_tensor(graph_, id);  // masked and transformed, as it is used
+      check(t.defined(), ErrorCode::bad_input,
+            "lower: '{}' computes its weight '{}'; an integer layer needs a parameter or constant",
+            node.name, graph_.values[size_t(id)].name);
+      return t;
     };
     const IntegerLayer integers = integer_layer(data(node.inputs[1]), data(node.inputs[2]), xq, yq);
     const std::string weight = graph_.values[size_t(node.inputs[1])].name;

@@ -8,22 +8,33 @@ namespace pare::cpu {
 namespace {
 
 void* allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
-void copy(void* to, const void* from, size_t bytes, int) { std::memcpy(to, from, bytes); }
+Status copy(void* to, const void* from, size_t bytes, Direction, char*) {
+  std::memcpy(to, from, bytes);
+  return Status::ok;
+}
 
 }  // namespace
 
 const Backend& backend() {
   static const KernelList lists[] = {
-      format_kernels(),    pointwise_kernels(),  network_kernels(),
-      optimizer_kernels(), batch_norm_kernels(), dropout_kernels(),
-      box_kernels(),       pooling_kernels(),    broadcast_kernels()};
+      tensor_kernels(),    pointwise_kernels(),  network_kernels(), masked_dense_kernels(),
+      optimizer_kernels(), batch_norm_kernels(), dropout_kernels(), box_kernels(),
+      pooling_kernels(),   broadcast_kernels(),  loss_kernels()};
   static const std::vector<KernelRow> rows = [] {
     std::vector<KernelRow> all;
     for (const KernelList& list : lists) all.insert(all.end(), list.rows, list.rows + list.count);
     return all;
   }();
-  static const Backend made{backend_abi, "cpu",       allocate,        std::free,
-                            copy,        rows.data(), int(rows.size())};
+  static const Backend made = [] {
+    Backend b;
+    b.name = "cpu";
+    b.allocate = allocate;
+    b.free = std::free;
+    b.copy = copy;
+    b.rows = rows.data();
+    b.row_count = int(rows.size());
+    return b;
+  }();
   return made;
 }
 

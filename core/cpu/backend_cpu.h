@@ -12,9 +12,11 @@ struct KernelList {
   const KernelRow* rows;
   int count;
 };
-KernelList format_kernels();
+KernelList tensor_kernels();
 KernelList pointwise_kernels();
 KernelList network_kernels();
+KernelList masked_dense_kernels();
+KernelList loss_kernels();
 KernelList batch_norm_kernels();
 KernelList dropout_kernels();
 KernelList optimizer_kernels();

@@ -102,7 +102,10 @@ void fill(const TensorArg& t, T value) {
 
 Box slice_box(const TensorArg& small, const TensorArg& big, const Attrs& attrs) {
   const Ints &begin = attrs.ints("begin"), &step = attrs.ints("step");
-  return make_box(small, big, [&](int a) { return begin[a]; }, [&](int a) { return step[a]; });
+  return make_box(
+      small, big, [&](int a) { return begin[a]; },
+      // A step beyond the axis is never taken.
+      [&](int a) { return step[a] < big.dims[a] ? step[a] : big.dims[a]; });
 }
 
 Status slice_forward(const KernelArgs& args) {

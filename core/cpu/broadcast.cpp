@@ -95,14 +95,7 @@ struct Div {
   }
 };
 
-template <class F>
-void over_stretches(int64_t n, F&& f) {
-  constexpr int64_t stretch = 16384;
-  parallel_for((n + stretch - 1) / stretch, [&](int64_t tile) {
-    const int64_t first = tile * stretch;
-    f(first, n - first < stretch ? n : first + stretch);
-  });
-}
+constexpr int64_t stretch = 16384;
 
 template <class Op>
 Status binary_forward(const KernelArgs& args) {
@@ -111,8 +104,8 @@ Status binary_forward(const KernelArgs& args) {
     const T *x = a.as<T>(), *z = b.as<T>();
     T* to = y.as<T>();
     if (a.elements == y.elements && b.elements == y.elements)
-      over_stretches(y.elements, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) to[i] = Op::f(x[i], z[i]);
+      parallel_stretches(y.elements, stretch, [&](int64_t first, int64_t n) {
+        for (int64_t i = first; i < first + n; ++i) to[i] = Op::f(x[i], z[i]);
       });
     else
       walk(y, Steps(a, y), Steps(b, y),
@@ -134,8 +127,8 @@ Status binary_backward(const KernelArgs& args) {
       if (db.data) db.as<T>()[ib] += g[i] * Op::db(x[ia], z[ib]);
     };
     if (a.elements == dy.elements && b.elements == dy.elements)
-      over_stretches(dy.elements, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) step(i, i, i);
+      parallel_stretches(dy.elements, stretch, [&](int64_t first, int64_t n) {
+        for (int64_t i = first; i < first + n; ++i) step(i, i, i);
       });
     else
       walk(dy, Steps(a, dy), Steps(b, dy), step);
@@ -241,8 +234,8 @@ Status softmax_forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   const int64_t n = x.dims[x.rank - 1];
   return for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements / n, [&](int64_t first, int64_t last) {
-      for (int64_t r = first; r < last; ++r) {
+    parallel_stretches(x.elements / n, stretch, [&](int64_t first, int64_t count) {
+      for (int64_t r = first; r < first + count; ++r) {
         const T* in = x.as<T>() + r * n;
         T *out = y.as<T>() + r * n, top = in[0], sum = T(0);
         for (int64_t j = 1; j < n; ++j) top = in[j] > top ? in[j] : top;
@@ -261,8 +254,8 @@ Status softmax_backward(const KernelArgs& args) {
   if (!dx.data) return Status::ok;
   const int64_t n = y.dims[y.rank - 1];
   return for_float(dx.dtype, [&]<class T>(T) {
-    over_stretches(y.elements / n, [&](int64_t first, int64_t last) {
-      for (int64_t r = first; r < last; ++r) {
+    parallel_stretches(y.elements / n, stretch, [&](int64_t first, int64_t count) {
+      for (int64_t r = first; r < first + count; ++r) {
         const T *p = y.as<T>() + r * n, *g = dy.as<T>() + r * n;
         T *to = dx.as<T>() + r * n, sum = T(0);
         for (int64_t j = 0; j < n; ++j) sum += logarithm ? g[j] : g[j] * p[j];

@@ -11,20 +11,22 @@
 namespace pare::cpu {
 namespace {
 
-constexpr int max_segments = 1024;
+// Slots 0 to 2 hold images, panels and sums; these hold offsets, of the calling thread.
+constexpr int window_slot = 4, rows_slot = 5;
 
 // A padded image of one group of channels, and where the rows of a window start in it.
 struct Window {
   int64_t height = 0, width = 0, channels = 0;  // of the padded image
   int64_t run = 0;                              // contiguous elements of a window row
   int segments = 0;
-  ptrdiff_t offsets[max_segments];
+  ptrdiff_t* offsets = nullptr;
 
   // With dilation 1 a kernel row is one run of kw * channels; otherwise one run per tap.
   Window(int64_t h, int64_t w, int64_t c, int64_t kh, int64_t kw, int64_t dh, int64_t dw)
       : height(h), width(w), channels(c) {
     const bool joined = dw == 1;
     run = joined ? kw * c : c;
+    offsets = scratch_of<ptrdiff_t>(window_slot, size_t(joined ? kh : kh * kw));
     for (int64_t i = 0; i < kh; ++i)
       for (int64_t j = 0; j < (joined ? 1 : kw); ++j)
         offsets[segments++] = (i * dh * w + j * dw) * c;
@@ -260,9 +262,8 @@ void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw, bo
   const int64_t depth = in * s.kh * s.kw, columns_padded = (out + width - 1) / width * width;
   const int64_t part_size = depth * columns_padded, pixels = s.oh * s.ow;
   const int64_t parts = std::min<int64_t>(s.n, 8);
-  ptrdiff_t row_offsets[max_segments];
-  for (int64_t i = 0; i < s.oh && i < max_segments; ++i)
-    row_offsets[i] = i * s.stride_h * window.width * in;
+  ptrdiff_t* row_offsets = scratch_of<ptrdiff_t>(rows_slot, size_t(s.oh));
+  for (int64_t i = 0; i < s.oh; ++i) row_offsets[i] = i * s.stride_h * window.width * in;
   for (int64_t g = 0; g < s.groups; ++g) {
     T* sums = scratch_of<T>(1, size_t(part_size * parts));
     parallel_for(parts, [&](int64_t part) {

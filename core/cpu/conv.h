@@ -6,15 +6,9 @@
 
 #include <cstdint>
 
-namespace pare::cpu {
+#include "core/conv_shape.h"
 
-struct ConvShape {
-  int64_t n = 0, c = 0, h = 0, w = 0;  // input
-  int64_t o = 0, kh = 0, kw = 0;       // filters: o x (c / groups) x kh x kw
-  int64_t oh = 0, ow = 0;              // output
-  int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0, dilation_h = 1, dilation_w = 1;
-  int64_t groups = 1;
-};
+namespace pare::cpu {
 
 // y = conv(x, w) + bias (may be null), then ReLU if asked.
 template <class T>

@@ -29,7 +29,7 @@ bool gemm_by_blas(const GemmArgs<T>& g) {
       for (int64_t j = 0; j < g.n; ++j) {
         T& c = part.c[r * g.ldc + j];
         if (g.bias) c += g.bias[j];
-        if (g.relu) c = c > T(0) ? c : T(0);
+        if (g.relu) c = c < T(0) ? T(0) : c;
       }
   });
   return true;

@@ -167,7 +167,7 @@ void affine_rows(const T* __restrict x, const T* __restrict scale, const T* __re
     for (int64_t c = 0; c < channels; ++c) {
       T v = x[c] * scale[c] + shift[c];
       if constexpr (residual) v += r[c];
-      y[c] = relu && !(v > T(0)) ? T(0) : v;
+      y[c] = relu && v < T(0) ? T(0) : v;
     }
     if constexpr (residual) r += channels;
   }

@@ -36,9 +36,10 @@ struct TileArgs {
 
 template <class T>
 struct MatrixKernels {
-  int tile_rows;                                          // at most so many rows a call
-  int panel_width;                                        // columns of a packed panel
-  void (*tile)(int rows, const TileArgs<T>&);             // A by row pointers
+  int tile_rows;                               // at most so many rows a call,
+  int narrow_rows;                             // transposed, columns in one vector: these
+  int panel_width;                             // columns of a packed panel
+  void (*tile)(int rows, const TileArgs<T>&);  // A by row pointers
   void (*tile_transposed)(int rows, const TileArgs<T>&);  // A transposed
   // Packs columns [0, columns) of B into a panel: from b[k * ld + j], or from b[j * ld + k].
   void (*pack)(const T* b, ptrdiff_t ld, int64_t depth, int columns, T* panel);

@@ -78,13 +78,13 @@ void tile_rows_of(int wanted, const TileArgs<T>& t) {
 #if PARE_HALF_VECTORS
     using H = HalfVec<T>;
     if (t.columns <= H::width) return tile_fixed<T, H, rows, 1, transposed>(t);
-    if (t.columns > V::width && t.columns <= 3 * H::width)
-      return tile_fixed<T, H, rows, 3, transposed>(t);
+    if constexpr (rows <= tile_rows)
+      if (t.columns > V::width && t.columns <= 3 * H::width)
+        return tile_fixed<T, H, rows, 3, transposed>(t);
 #endif
-    if (t.columns <= V::width)
-      tile_fixed<T, V, rows, 1, transposed>(t);
-    else
-      tile_fixed<T, V, rows, 2, transposed>(t);
+    if constexpr (rows <= tile_rows)
+      if (t.columns > V::width) return tile_fixed<T, V, rows, 2, transposed>(t);
+    tile_fixed<T, V, rows, 1, transposed>(t);
   }
 }
 
@@ -94,7 +94,7 @@ void tile_by_rows(int rows, const TileArgs<T>& t) {
 }
 template <class T>
 void tile_by_columns(int rows, const TileArgs<T>& t) {
-  tile_rows_of<T, true, tile_rows>(rows, t);
+  tile_rows_of<T, true, 2 * tile_rows>(rows, t);
 }
 
 template <class T>
@@ -129,8 +129,9 @@ void pack_panel_transposed(const T* b, ptrdiff_t ld, int64_t depth, int columns,
 }
 
 template <class T>
-constexpr MatrixKernels<T> table{tile_rows,          2 * Vec<T>::width, tile_by_rows<T>,
-                                 tile_by_columns<T>, pack_panel<T>,     pack_panel_transposed<T>};
+constexpr MatrixKernels<T> table{
+    tile_rows,          2 * tile_rows, 2 * Vec<T>::width,       tile_by_rows<T>,
+    tile_by_columns<T>, pack_panel<T>, pack_panel_transposed<T>};
 
 }  // namespace
 }  // namespace pare::cpu

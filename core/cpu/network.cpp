@@ -1,4 +1,4 @@
-// Kernel rows of the ops networks are made of: dense, conv2d, softmax_cross_entropy.
+// Kernel rows of the ops networks are made of: dense, conv2d.
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -9,34 +9,12 @@
 #include "core/cpu/loops.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/typed.h"
+#include "core/cpu/unmask.h"
 #include "core/math.h"
 #include "core/thread_pool.h"
 
 namespace pare::cpu {
 namespace {
-
-// The gradient before the activation, and its column sums into db: one pass over fixed blocks of
-// rows whose sums are added in order. Returns dy itself where nothing is masked.
-template <class T>
-const T* unmask(const T* dy, const T* y, int64_t rows, int64_t columns, T* db, bool accumulate_db) {
-  constexpr int64_t block = 1024;
-  const int64_t blocks = (rows + block - 1) / block;
-  T* masked = y ? scratch_of<T>(3, size_t(rows * columns)) : nullptr;
-  T* sums = scratch_of<T>(2, size_t(blocks * columns));
-  if (y || db)
-    parallel_for(blocks, [&](int64_t i) {
-      const int64_t first = i * block, n = rows - first < block ? rows - first : block;
-      const int64_t at = first * columns;
-      loops<T>().masked_sums(dy + at, y ? y + at : nullptr, y ? masked + at : nullptr,
-                             sums + i * columns, n, columns);
-    });
-  for (int64_t c = 0; db && c < columns; ++c) {
-    T total = accumulate_db ? db[c] : T(0);
-    for (int64_t i = 0; i < blocks; ++i) total += sums[i * columns + c];
-    db[c] = total;
-  }
-  return y ? masked : dy;
-}
 
 Status dense_forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &w = args.inputs[1], &y = args.outputs[0];
@@ -78,23 +56,10 @@ Status dense_backward(const KernelArgs& args) {
   });
 }
 
-ConvShape shape_of(const KernelArgs& args, const TensorArg& y) {
-  const TensorArg &x = args.inputs[0], &w = args.inputs[1];
-  ConvShape s;
-  s.n = x.dims[0], s.c = x.dims[1], s.h = x.dims[2], s.w = x.dims[3];
-  s.o = w.dims[0], s.kh = w.dims[2], s.kw = w.dims[3];
-  s.oh = y.dims[2], s.ow = y.dims[3];
-  s.stride_h = s.stride_w = args.attrs->integer("stride");
-  s.pad_h = s.pad_w = args.attrs->integer("padding");
-  s.dilation_h = s.dilation_w = args.attrs->integer("dilation");
-  s.groups = args.attrs->integer("groups");
-  return s;
-}
-
 Status conv2d_forward(const KernelArgs& args) {
   const TensorArg& y = args.outputs[0];
   return for_float(y.dtype, [&]<class T>(T) {
-    conv_forward(shape_of(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
+    conv_forward(conv_shape(args, y), args.inputs[0].as<T>(), args.inputs[1].as<T>(),
                  args.input_count > 2 ? args.inputs[2].as<T>() : nullptr,
                  bool(args.attrs->integer("relu")), y.as<T>());
   });
@@ -103,7 +68,7 @@ Status conv2d_forward(const KernelArgs& args) {
 Status conv2d_backward(const KernelArgs& args) {
   const TensorArg &dy = args.grad_outputs[0], *grads = args.grad_inputs;
   return for_float(dy.dtype, [&]<class T>(T) {
-    const ConvShape s = shape_of(args, dy);
+    const ConvShape s = conv_shape(args, dy);
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
     const bool bias = args.input_count > 2;
     const T* g = unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, bias ? grads[2].as<T>() : nullptr,
@@ -115,61 +80,11 @@ Status conv2d_backward(const KernelArgs& args) {
   });
 }
 
-// p[j] = softmax(x)[j]; returns log of the sum of exp(x).
-template <class T>
-T softmax_row(const T* x, int64_t classes, T* p) {
-  T top = x[0], sum = T(0);
-  for (int64_t j = 1; j < classes; ++j) top = x[j] > top ? x[j] : top;
-  for (int64_t j = 0; j < classes; ++j) sum += p[j] = math::exp(x[j] - top);
-  for (int64_t j = 0; j < classes; ++j) p[j] /= sum;
-  return top + math::log(sum);
-}
-
-Status cross_entropy_forward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &labels = args.inputs[1];
-  const int64_t n = x.dims[0], classes = x.dims[1];
-  for (int64_t i = 0; i < n; ++i)
-    if (labels.as<int32_t>()[i] < 0 || labels.as<int32_t>()[i] >= classes) {
-      std::snprintf(args.error, 256, "label %d of example %lld is outside 0..%lld",
-                    labels.as<int32_t>()[i], static_cast<long long>(i),
-                    static_cast<long long>(classes - 1));
-      return Status::failed;
-    }
-  return for_float(x.dtype, [&]<class T>(T) {
-    T* p = scratch_of<T>(0, size_t(classes));
-    T total = T(0);
-    for (int64_t i = 0; i < n; ++i) {
-      const T* row = x.as<T>() + i * classes;
-      total += softmax_row(row, classes, p) - row[labels.as<int32_t>()[i]];
-    }
-    *args.outputs[0].as<T>() = total / T(n);
-  });
-}
-
-Status cross_entropy_backward(const KernelArgs& args) {
-  const TensorArg &x = args.inputs[0], &labels = args.inputs[1], &dx = args.grad_inputs[0];
-  if (!dx.data) return Status::ok;
-  return for_float(dx.dtype, [&]<class T>(T) {
-    const int64_t n = x.dims[0], classes = x.dims[1];
-    T* p = scratch_of<T>(0, size_t(classes));
-    const T scale = *args.grad_outputs[0].as<T>() / T(n);
-    for (int64_t i = 0; i < n; ++i) {
-      softmax_row(x.as<T>() + i * classes, classes, p);
-      p[labels.as<int32_t>()[i]] -= T(1);
-      T* to = dx.as<T>() + i * classes;
-      for (int64_t j = 0; j < classes; ++j)
-        to[j] = args.accumulate[0] ? to[j] + p[j] * scale : p[j] * scale;
-    }
-  });
-}
-
 constexpr KernelRow rows[] = {
     {"dense.forward", 1, dense_forward},
     {"dense.backward", 1, dense_backward},
     {"conv2d.forward", 1, conv2d_forward},
     {"conv2d.backward", 1, conv2d_backward},
-    {"softmax_cross_entropy.forward", 1, cross_entropy_forward},
-    {"softmax_cross_entropy.backward", 1, cross_entropy_backward},
 };
 
 }  // namespace

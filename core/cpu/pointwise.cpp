@@ -13,15 +13,7 @@
 namespace pare::cpu {
 namespace {
 
-// Calls f(first, count) over fixed stretches of n elements.
-template <class F>
-void over_stretches(int64_t n, F&& f) {
-  constexpr int64_t stretch = 32768;
-  parallel_for((n + stretch - 1) / stretch, [&](int64_t tile) {
-    const int64_t first = tile * stretch;
-    f(first, n - first < stretch ? n - first : stretch);
-  });
-}
+constexpr int64_t stretch = 32768;
 
 template <class F>
 double attribute(const KernelArgs& args, int i) {
@@ -33,7 +25,7 @@ Status forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   const double a = attribute<F>(args, 0), b = attribute<F>(args, 1);
   return for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements, [&](int64_t first, int64_t n) {
+    parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t n) {
       loops<T>().pointwise(index, x.as<T>() + first, y.as<T>() + first, n, T(a), T(b));
     });
   });
@@ -46,7 +38,7 @@ Status backward(const KernelArgs& args) {
   if (!dx.data) return Status::ok;
   const double a = attribute<F>(args, 0), b = attribute<F>(args, 1);
   return for_float(dx.dtype, [&]<class T>(T) {
-    over_stretches(dx.elements, [&](int64_t first, int64_t n) {
+    parallel_stretches(dx.elements, stretch, [&](int64_t first, int64_t n) {
       loops<T>().pointwise_gradient(index, saved.as<T>() + first, dy.as<T>() + first,
                                     dx.as<T>() + first, n, T(a), T(b), args.accumulate[0]);
     });
@@ -62,7 +54,7 @@ void add_rows(std::vector<KernelRow>& rows, pointwise::List<F...>, std::index_se
 Status accumulate(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   return for_float(x.dtype, [&]<class T>(T) {
-    over_stretches(x.elements, [&](int64_t first, int64_t n) {
+    parallel_stretches(x.elements, stretch, [&](int64_t first, int64_t n) {
       loops<T>().add(y.as<T>() + first, x.as<T>() + first, y.as<T>() + first, n);
     });
   });

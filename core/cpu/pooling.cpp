@@ -68,7 +68,7 @@ Status avg_pool2d_forward(const KernelArgs& args) {
   const int64_t kernel = args.attrs->integer("kernel"), stride = args.attrs->integer("stride");
   return for_float(x.dtype, [&]<class T>(T) {
     const int64_t c = x.dims[1], row = x.dims[3] * c;
-    const T share = T(1) / T(kernel * kernel);
+    const T share = T(1) / (T(kernel) * T(kernel));
     parallel_for(x.dims[0], [&](int64_t n) {
       over_windows(x, y, n, stride, [&](int64_t in, int64_t out) {
         T* to = y.as<T>() + out;
@@ -86,7 +86,7 @@ Status avg_pool2d_backward(const KernelArgs& args) {
   if (!dx.data) return Status::ok;
   return for_float(dx.dtype, [&]<class T>(T) {
     const int64_t c = dx.dims[1], row = dx.dims[3] * c, image = dx.dims[2] * row;
-    const T share = T(1) / T(kernel * kernel);
+    const T share = T(1) / (T(kernel) * T(kernel));
     parallel_for(dx.dims[0], [&](int64_t n) {
       if (!args.accumulate[0]) std::memset(dx.as<T>() + n * image, 0, size_t(image) * sizeof(T));
       over_windows(dx, dy, n, stride, [&](int64_t in, int64_t out) {

@@ -5,7 +5,7 @@
 
 namespace pare::cpu {
 
-constexpr int scratch_slots = 4;
+constexpr int scratch_slots = 6;
 // At least `bytes` bytes, valid until the same slot of the same thread is asked for more.
 void* scratch(int slot, size_t bytes);
 template <class T>

@@ -31,9 +31,14 @@ struct Vec<float> {
   void store(float* p, int n) const { _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm512_max_ps(a.v, _mm512_setzero_ps())}; }
-  // a > b ? a : b, so that b stays where either is NaN.
-  friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  // a < 0 ? 0 : a; NaN stays.
+  friend Vec max0(Vec a) { return {_mm512_max_ps(_mm512_setzero_ps(), a.v)}; }
+  // a > b or a is NaN ? a : b, so that NaN of either stays.
+  friend Vec max(Vec a, Vec b) {
+    const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm512_mask_mov_ps(_mm512_max_ps(a.v, b.v), nan, a.v)};
+  }
   // a == b ? x : y
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
@@ -53,8 +58,12 @@ struct Vec<double> {
   void store(double* p, int n) const { _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm512_max_pd(a.v, _mm512_setzero_pd())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm512_max_pd(_mm512_setzero_pd(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const __mmask8 nan = _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm512_mask_mov_pd(_mm512_max_pd(a.v, b.v), nan, a.v)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ), y.v, x.v)};
   }
@@ -78,7 +87,7 @@ struct HalfVec<float> {
   void store(float* p, int n) const { _mm256_mask_storeu_ps(p, __mmask8((1u << n) - 1), v); }
   friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_ps(a.v, b.v)}; }
-  friend HalfVec max0(HalfVec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
 };
 template <>
 struct HalfVec<double> {
@@ -94,7 +103,7 @@ struct HalfVec<double> {
   void store(double* p, int n) const { _mm256_mask_storeu_pd(p, __mmask8((1u << n) - 1), v); }
   friend HalfVec fma(HalfVec a, HalfVec b, HalfVec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend HalfVec operator+(HalfVec a, HalfVec b) { return {_mm256_add_pd(a.v, b.v)}; }
-  friend HalfVec max0(HalfVec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
+  friend HalfVec max0(HalfVec a) { return {_mm256_max_pd(_mm256_setzero_pd(), a.v)}; }
 };
 #define PARE_HALF_VECTORS 1
 #elif defined(__AVX2__)
@@ -103,6 +112,32 @@ inline __m256i first_lanes_32(int n) {
 }
 inline __m256i first_lanes_64(int n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+// The first n lanes in pieces: a masked store takes tens of cycles on AMD's cores.
+inline void store_first(float* p, __m256 v, int n) {
+  if (n & 8) return _mm256_storeu_ps(p, v);
+  __m128 part = _mm256_castps256_ps128(v);
+  if (n & 4) {
+    _mm_storeu_ps(p, part);
+    part = _mm256_extractf128_ps(v, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), part);
+    part = _mm_movehl_ps(part, part);
+    p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, part);
+}
+inline void store_first(double* p, __m256d v, int n) {
+  if (n & 4) return _mm256_storeu_pd(p, v);
+  __m128d part = _mm256_castpd256_pd128(v);
+  if (n & 2) {
+    _mm_storeu_pd(p, part);
+    part = _mm256_extractf128_pd(v, 1);
+    p += 2;
+  }
+  if (n & 1) _mm_store_sd(p, part);
 }
 template <>
 struct Vec<float> {
@@ -113,11 +148,15 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes_32(n))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
-  void store(float* p, int n) const { _mm256_maskstore_ps(p, first_lanes_32(n), v); }
+  void store(float* p, int n) const { store_first(p, v, n); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm256_max_ps(a.v, _mm256_setzero_ps())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const auto nan = _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm256_blendv_ps(_mm256_max_ps(a.v, b.v), a.v, nan)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ))};
   }
@@ -131,11 +170,15 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
   static Vec load(const double* p, int n) { return {_mm256_maskload_pd(p, first_lanes_64(n))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
-  void store(double* p, int n) const { _mm256_maskstore_pd(p, first_lanes_64(n), v); }
+  void store(double* p, int n) const { store_first(p, v, n); }
   friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
-  friend Vec max0(Vec a) { return {_mm256_max_pd(a.v, _mm256_setzero_pd())}; }
-  friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }
+  friend Vec max0(Vec a) { return {_mm256_max_pd(_mm256_setzero_pd(), a.v)}; }
+  friend Vec max(Vec a, Vec b) {
+    const auto nan = _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q);
+    return {_mm256_blendv_pd(_mm256_max_pd(a.v, b.v), a.v, nan)};
+  }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     return {_mm256_blendv_pd(y.v, x.v, _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ))};
   }
@@ -170,12 +213,16 @@ struct Vec {
     for (int i = 0; i < 4; ++i) a.v[i] += b.v[i];
     return a;
   }
+  friend Vec operator-(Vec a, Vec b) {
+    for (int i = 0; i < 4; ++i) a.v[i] -= b.v[i];
+    return a;
+  }
   friend Vec max0(Vec a) {
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > 0 ? a.v[i] : 0;
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] < 0 ? 0 : a.v[i];
     return a;
   }
   friend Vec max(Vec a, Vec b) {
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] || a.v[i] != a.v[i] ? a.v[i] : b.v[i];
     return a;
   }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {

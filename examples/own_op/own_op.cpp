@@ -25,7 +25,7 @@ int main() {
     options.epochs = 3;
     Trainer(graph, data, options).run();
     prune(graph, Magnitude(), {.sparsity = 0.5});
-    describe_model(graph, "own_op", data, options.holdout);
+    describe_model(graph, "own_op", data);
     save_graph(graph, "own_op.pare");
     Graph loaded = load_graph("own_op.pare");
     std::printf("pruned by half, from its file: %.1f %% of the test digits\n",

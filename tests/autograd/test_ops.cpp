@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "autograd/gradcheck.h"
 #include "autograd/graph.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "core/cpu/isa.h"
 #include "core/random.h"
 
 using namespace pare;
@@ -51,6 +54,11 @@ TEST_CASE("mistakes in shapes and labels are named") {
   const Tensor labels = Tensor::from(std::vector<int32_t>{3, 5}, {2});
   CHECK_THROWS_WITH_AS(softmax_cross_entropy(noise({2, 5}, 1), labels),
                        doctest::Contains("label 5 of example 1 is outside 0..4"), Error);
+  try {
+    softmax_cross_entropy(noise({2, 5}, 1), labels);
+  } catch (const Error& e) {
+    CHECK(e.code() == ErrorCode::bad_input);
+  }
 }
 
 namespace {
@@ -99,4 +107,49 @@ TEST_CASE("a captured network trains bit for bit like the module, without asking
   const std::vector<double> rest = train(graph, 18);
   CHECK(pool_statistics().system_allocations == asked);
   CHECK(rest.back() == expected.back());
+}
+
+TEST_CASE("convolutions of images and kernels higher than a thousand rows") {
+  const auto f = [](const Inputs& in) { return conv2d(in[0], in[1], {}, {.padding = 1}); };
+  CHECK_NOTHROW(gradcheck(f, {noise({1, 1, 1500, 2}, 1), noise({1, 1, 2, 2}, 2)},
+                          {.absolute = 1e-7, .max_elements = 8}));
+  CHECK_NOTHROW(gradcheck(f, {noise({1, 1, 1300, 2}, 1), noise({1, 1, 1299, 2}, 2)},
+                          {.absolute = 1e-7, .max_elements = 8}));
+}
+
+TEST_CASE("NaN goes through every activation and pooling, on every instruction set") {
+  const std::vector<float> values = [] {
+    std::vector<float> v(2 * 37, 1);
+    for (size_t i = 0; i < v.size(); i += 3) v[i] = NAN;
+    return v;
+  }();
+  const Tensor row = Tensor::from(values, {2, 37});
+  const auto nans = [](const Tensor& t) {
+    int64_t n = 0;
+    for (const float v : t.to_vector<float>()) n += std::isnan(v);
+    return n;
+  };
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    if (isa > detected_isa()) continue;
+    set_isa(isa);
+    CAPTURE(to_string(isa));
+    for (Tensor (*f)(const Tensor&) : {relu, gelu, silu, sigmoid, pare::tanh, pare::exp})
+      CHECK(nans(f(row)) == nans(row));
+    CHECK(nans(leaky_relu(row)) == nans(row));
+    CHECK(nans(clamp(row, 0, 6)) == nans(row));
+    CHECK(nans(max(row, {1})) == 2);
+    // Fused: a dense layer, a convolution, a norm; and each place of a pooling window.
+    CHECK(nans(dense(row, Tensor::full({19, 37}, 1), Tensor::zeros({19}), true)) == 2 * 19);
+    const Tensor image = Tensor::full({1, 19, 2, 2}, NAN);
+    CHECK(nans(conv2d(image, Tensor::full({5, 19, 1, 1}, 1), {}, {.relu = true})) == 5 * 4);
+    Buffer mean(Tensor::zeros({19})), variance(Tensor::full({19}, 1));
+    CHECK(nans(batch_norm(image, Tensor::full({19}, 1), Tensor::zeros({19}), mean, variance,
+                          Mode::eval, {.relu = true})) == 19 * 4);
+    for (size_t place = 0; place < 4; ++place) {
+      std::vector<float> pixels(19 * 4, 2);
+      for (size_t c = 0; c < 19; ++c) pixels[c * 4 + place] = NAN;
+      CHECK(nans(max_pool2d(Tensor::from(pixels, {1, 19, 2, 2}), 2)) == 19);
+    }
+  }
+  set_isa(Isa::avx512);
 }

@@ -13,6 +13,7 @@
 #include "core/cpu/isa.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
+#include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
 
@@ -221,4 +222,31 @@ TEST_CASE("a network with convolutions keeps them in floats and says so") {
   CHECK(report.quantized.size() == 3);
   CHECK(report.left_float.size() == 2);
   CHECK(same_bits(lower(g).clone()(x), g(x, Mode::eval)));
+}
+
+TEST_CASE("lowering takes weights as the network uses them: masked, or constants") {
+  const Tensor x = noise({3, 4}, 1);
+  Sequential net;
+  net.add<Dense>("d", 4, 3);
+  initialize(net, 1);
+  Graph g = capture(net, x);
+  for (auto& [name, p] : named_parameters(g))
+    if (name == "d.weight") {
+      const Tensor mask = Tensor::full({3, 4}, 1, DType::u8);
+      mask.data<uint8_t>()[0] = mask.data<uint8_t>()[5] = 0;
+      p.set_mask(mask, MaskKind::soft);
+    }
+  quantize(g, calibrate(g, {x}));
+  CHECK(same_bits(g(x), lower(g)(x)));
+
+  struct Fixed : Module {
+    Dense dense_{3, 3};
+    Tensor w = noise({3, 4}, 2), b = noise({3}, 3);
+    Tensor forward(const Tensor& in, Mode) override { return dense_(dense(in, w, b)); }
+    void visit(Visitor& v) override { v("dense", dense_); }
+  } fixed;
+  initialize(fixed, 1);
+  Graph f = capture(fixed, x);
+  quantize(f, calibrate(f, {x}));
+  CHECK(same_bits(f(x), lower(f)(x)));
 }

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <bit>
+#include <cmath>
+
 #include "core/error.h"
 #include "core/random.h"
 
@@ -16,4 +19,19 @@ TEST_CASE("errors name what was found and what is close") {
   CHECK_THROWS_WITH(check(false, "found {}, expected {}", 3, "four"), "found 3, expected four");
   const std::string_view known[] = {"lenet5", "resnet20"};
   CHECK(suggest("lenet6", known, 2) == " (did you mean 'lenet5'?)");
+}
+
+TEST_CASE("normal numbers: the same bits everywhere, and of mean 0 and variance 1") {
+  Rng rng(7);
+  double sum = 0, squares = 0;
+  uint64_t bits = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const double v = rng.normal();
+    sum += v;
+    squares += v * v;
+    bits = mix_keys(bits, std::bit_cast<uint64_t>(v));
+  }
+  CHECK(std::fabs(sum / 20000) < 0.02);
+  CHECK(std::fabs(squares / 20000 - 1) < 0.03);
+  CHECK(bits == 7555824240402038848ull);
 }

@@ -47,6 +47,22 @@ void pointwise_cases(List& list) {
               [f](const Tensors& in) { return Tensors{f.run(in[0])}; },
               [f](const Arrays& in) { return one(map(in[0], f.plain)); }, f.units, f.units)
           .smooth = shape.elements() < 1000;
+
+  // Beyond the range of float, and next to zero, where the bound is relative.
+  const auto edge = [&](const char* op, Tensor (*run)(const Tensor&), double (*plain)(double),
+                        double low, double high, double units) {
+    list.add(
+            op, message("{} to {}", low, high), {noise({1003}, 12, low, high)},
+            [run](const Tensors& in) { return Tensors{run(in[0])}; },
+            [plain](const Arrays& in) { return one(map(in[0], plain)); }, units,
+            std::max(units, 8.0))
+        .smooth = false;
+  };
+  edge("exp", pare::exp, [](double x) { return std::exp(x); }, -745, -80, 1);
+  edge("tanh", pare::tanh, [](double x) { return std::tanh(x); }, -1e-5, 1e-5, 1e-4);
+  edge("tanh", pare::tanh, [](double x) { return std::tanh(x); }, -800, 800, 8);
+  edge("sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, -800, 800, 8);
+  edge("silu", silu, [](double x) { return x / (1 + std::exp(-x)); }, -90, 90, 200);
 }
 
 void arithmetic_cases(List& list) {

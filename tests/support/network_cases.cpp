@@ -50,6 +50,10 @@ void conv_cases(List& list) {
                         {{2, 6, 5, 5}, 6, 3, {.padding = 1, .groups = 6}},
                         {{1, 8, 4, 4}, 20, 1, {}},
                         {{2, 5, 5, 6}, 3, 1, {.stride = 2}},
+                        {{2, 4, 8, 7}, 5, 2, {.stride = 3}},
+                        {{2, 3, 9, 8}, 4, 3, {.stride = 2, .padding = 2, .dilation = 2}},
+                        {{2, 6, 7, 8}, 6, 3, {.stride = 2, .padding = 1, .groups = 6}},
+                        {{2, 16, 6, 5}, 8, 3, {.padding = 1, .groups = 2}},
                         {{17, 16, 12, 11}, 33, 3, {.padding = 1}}};
   for (const Conv& c : convs) {
     const Shape w{c.out, c.x[1] / c.o.groups, c.kernel, c.kernel};
@@ -143,6 +147,23 @@ void pooling_cases(List& list) {
             dot_units(p.kernel * p.kernel), dot_units(p.kernel * p.kernel))
         .smooth = smooth;
   }
+  // The first of equals gets the gradient.
+  Tensor steps = noise({2, 5, 7, 6}, 10);
+  std::vector<double> values = steps.to_vector<double>();
+  for (double& v : values) v = std::round(2 * v) / 2;
+  list.add(
+          "max_pool2d", "equal elements", {Tensor::from(values, steps.shape())},
+          [](const Tensors& in) { return Tensors{max_pool2d(in[0], 3, 1)}; },
+          [](const Arrays& in) {
+            Array y({2, 5, 5, 4});
+            for_indices(y.shape, [&](const Index& i) {
+              const auto v = window(in[0], i, 3, 1);
+              y.at(i) = *std::max_element(v.begin(), v.end());
+            });
+            return one(y);
+          },
+          0, dot_units(9))
+      .smooth = false;
   for (const Shape& x : {Shape{2, 3, 5, 4}, Shape{1, 1, 1, 1}, Shape{40, 17, 8, 8}})
     list.add(
         "global_avg_pool", to_string(x), {noise(x, 9)},

@@ -1,0 +1,189 @@
+// A convolution with many zeros as a sparse product over shifted planes (core/cpu/sparse.h). An
+// image's channels are copied into zero-padded planes; tap (c, a, b) of the kernel is then its
+// plane, shifted, for all output pixels at once: no im2col, the shift lies in the offset of the
+// weight. With stride s a channel becomes up to s * s planes, one for each phase of rows and
+// columns that a tap reads, so that pixels stay adjacent.
+//
+// Rows of a plane lie so that the zeros right of one are those left of the next. Where whole
+// vectors fit a row of pixels, the product goes row by row; otherwise over all positions from the
+// first pixel to the last, and what falls between rows is dropped. Sums run in the order of the
+// direct form (kernel row, kernel column, channel): the same bits.
+#include <algorithm>
+
+#include "compress/plan/parts.h"
+#include "compress/plan/step.h"
+#include "core/cpu/scratch.h"
+#include "core/cpu/sparse_weights.h"
+
+namespace pare::plan {
+namespace {
+
+class SparseConvStep : public Step {
+ public:
+  SparseConvStep(const ConvSpec& s, int rows) : s_(s) {
+    const int64_t kh = s.weight.size(2), kw = s.weight.size(3), in = s.weight.size(1);
+    const int64_t c = s.x[1], group = s.weight.size(0) / s.groups, out = s.y[1];
+    const float* w = s.weight.data<float>();
+    shift_ = s.dilation * (kh - 1) / s.stride;
+    const int64_t reach = s.dilation * (kw - 1);
+    row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
+    const int64_t width = kernels_.width, vectors = (s.y[3] + width - 1) / width * width;
+    by_rows_ = row_ == s.y[3] || (s.y[3] >= width && 8 * s.y[3] >= 7 * vectors);
+    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
+    // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
+    const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
+    const int64_t blocks = (s.y[2] + fitting - 1) / fitting;
+    block_ = (s.y[2] + blocks - 1) / blocks;
+    plane_ = copies_ ? off_sets((block_ + shift_) * row_ + s.padding) : s.x[2] * s.x[3];
+    // The matrix of all channels; other groups' weights are zeros.
+    const auto weight = [&](int64_t o, int64_t k) {
+      const int64_t i = k % c - o / group * in, tap = k / c;
+      return i >= 0 && i < in ? w[(o * in + i) * kh * kw + tap] : 0.0f;
+    };
+    const auto offset = [&](int64_t k) {
+      const int64_t a = k / c / kw * s.dilation, b = k / c % kw * s.dilation;
+      return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
+             b / s.stride;
+    };
+    weights_ = cpu::pack_sparse(out, kh * kw * c, rows, 1, s.bias.data<float>(), weight, offset);
+    s_.weight = s_.bias = Tensor();
+    kernel = message("conv2d, sparse by {}, {}x{}",
+                     rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
+  }
+  int64_t packed_bytes() const override { return weights_.bytes(); }
+  int64_t parts(int64_t images) const override {
+    const auto stored = int64_t(weights_.values.size());
+    return parts_for(images * s_.y[2] * s_.y[3] * stored, images * s_.y[2]);
+  }
+  void run(const Frame& f, int64_t part, int64_t parts) const override {
+    for_rows(
+        f.images * s_.y[2], s_.y[2], part, parts,
+        [&](int64_t image, int64_t first, int64_t last) { image_rows(f, image, first, last); });
+  }
+
+ private:
+  static constexpr int64_t cached = 7 * 1024;  // floats of x that may stay in a core's first cache
+
+  // Elements of a plane: whole vectors, off the multiples of 1 KiB, where planes would fall into
+  // few sets of the cache.
+  static int64_t off_sets(int64_t n) {
+    n = (n + 15) / 16 * 16;
+    return n % 256 == 0 ? n + 16 : n;
+  }
+
+  struct Plane {
+    int64_t channel, row, column;  // the phase
+  };
+
+  int64_t plane_of(int64_t channel, int64_t row, int64_t column) {
+    if (!copies_) return channel;
+    for (size_t i = planes_.size(); i-- > 0;)
+      if (planes_[i].channel == channel && planes_[i].row == row && planes_[i].column == column)
+        return int64_t(i);
+    planes_.push_back({channel, row, column});
+    return int64_t(planes_.size()) - 1;
+  }
+
+  // Output rows [first, last) of one image.
+  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last) const {
+    const int64_t pixels = s_.y[2] * s_.y[3];
+    const float* x = f.of(inputs[0]) + image * s_.x[1] * s_.x[2] * s_.x[3];
+    const int64_t blocks = copies_ ? (last - first + block_ - 1) / block_ : 1;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t r0 = first + (last - first) * b / blocks;
+      const int64_t r1 = first + (last - first) * (b + 1) / blocks;
+      const int64_t at = image * s_.y[1] * pixels + r0 * s_.y[3];
+      block_rows(x, r0, r1, s_.residual < 0 ? nullptr : f.of(s_.residual) + at, f.of(output) + at);
+    }
+  }
+
+  void block_rows(const float* x, int64_t first, int64_t last, const float* residual,
+                  float* y) const {
+    const int64_t pixels = s_.y[2] * s_.y[3];
+    cpu::SparseProduct p = weights_.product();
+    p.x = x + first * row_;
+    if (copies_) {
+      float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 16);
+      for (size_t i = 0; i < planes_.size(); ++i)
+        fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
+      p.x = planes;
+    }
+    if (by_rows_) {
+      p.positions = (last - first) * s_.y[3];
+      p.row = row_ == s_.y[3] ? 0 : s_.y[3];
+      p.x_row = row_;
+      p.y = y;
+      p.y_step = pixels;
+      p.residual = residual;
+      p.relu = s_.relu;
+      return kernels_.product(p);
+    }
+    p.positions = (last - first - 1) * row_ + s_.y[3];
+    p.y_step = off_sets(p.positions);
+    p.y = cpu::scratch_of<float>(1, size_t(p.y_step * s_.y[1]));
+    p.relu = s_.relu && !residual;
+    kernels_.product(p);
+    for (int64_t o = 0; o < s_.y[1]; ++o)
+      kernels_.copy({.rows = last - first,
+                     .n = s_.y[3],
+                     .x = p.y + o * p.y_step,
+                     .x_step = row_,
+                     .y = y + o * pixels,
+                     .y_step = s_.y[3],
+                     .residual = residual ? residual + o * pixels : nullptr,
+                     .relu = s_.relu && residual});
+  }
+
+  // Rows [first, last) of a plane, zeros around.
+  void fill(const Plane& plane, const float* x, int64_t first, int64_t last, float* to) const {
+    const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride;
+    const int64_t above = s_.padding - plane.row, left = s_.padding - plane.column;
+    // The plane's first row and column that lie in the image.
+    const int64_t row = above <= 0 ? 0 : (above + s - 1) / s;
+    const int64_t column = left <= 0 ? 0 : (left + s - 1) / s;
+    const int64_t top = std::max(first, row);
+    const int64_t bottom = std::min(last, (h + above + s - 1) / s);
+    const int64_t count = std::min(row_ - column, (w + left + s - 1) / s - column);
+    const bool whole = top == first && bottom == last && count == row_ && s_.padding == 0;
+    if (!whole) kernels_.zero(to, plane_);
+    if (top >= bottom || count <= 0) return;
+    const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
+    float* out = to + (top - first) * row_ + column;
+    if (s == 1)
+      return kernels_.copy(
+          {.rows = bottom - top, .n = count, .x = from, .x_step = w, .y = out, .y_step = row_});
+    for (int64_t r = top; r < bottom; ++r, from += s * w, out += row_)
+      for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
+  }
+
+  // Rows of 8 to 15 pixels fill vectors of 8, where rows lie apart; each element is summed alike,
+  // with the same bits.
+  static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
+#if defined(__x86_64__)
+    const bool apart = s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
+    if (current_isa() == Isa::avx512 && apart && s.y[3] >= 8 && s.y[3] < 16)
+      return cpu::sparse_kernels_avx2();
+#endif
+    (void)s;
+    return cpu::sparse_kernels();
+  }
+
+  ConvSpec s_;
+  const cpu::SparseKernels& kernels_ = kernels_for(s_);
+  cpu::SparseWeights weights_;
+  std::vector<Plane> planes_;
+  int64_t shift_ = 0;  // rows of a plane that a window reaches down
+  int64_t row_ = 0;    // positions of a row of a plane
+  int64_t plane_ = 0;  // elements of a plane
+  int64_t block_ = 0;  // output rows at a time
+  bool copies_ = false;
+  bool by_rows_ = false;  // the product writes rows of pixels to their places
+};
+
+}  // namespace
+
+StepPtr sparse_conv_step(const ConvSpec& spec, int rows) {
+  return std::make_unique<SparseConvStep>(spec, rows);
+}
+
+}  // namespace pare::plan

@@ -1,0 +1,130 @@
+// A dense layer with many zeros. From a batch of some size on, blocks of 64 or 32 images run
+// through the sparse product with the images in its lanes; few images run one by one through the
+// sparse row kernel, outputs in the lanes. Which form serves which size of batch is chosen outside
+// (choose.cpp); all forms sum in the same order, so every batch has the bits of the dense step.
+#include "compress/plan/parts.h"
+#include "compress/plan/sparse_forms.h"
+#include "core/cpu/scratch.h"
+#include "core/cpu/sparse_weights.h"
+#include "core/error.h"
+
+namespace pare::plan {
+namespace {
+
+constexpr int64_t lanes = 64;           // of the transposed inputs
+constexpr int64_t cached_columns = 96;  // 24 KiB of them
+
+// Images in the lanes.
+class SparseLanesStep : public Step {
+ public:
+  SparseLanesStep(const DenseSpec& s, int rows, int run)
+      : out_(s.weight.size(0)), in_(s.weight.size(1)), relu_(s.relu), residual_(s.residual) {
+    // Single weights read their inputs at random. Parts of the columns that stay in the first cache
+    // pay where a row has weights enough in each to outweigh picking its sums up again.
+    const float* w = s.weight.data<float>();
+    const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
+    const bool dense_enough = stored * cached_columns >= 14 * out_ * in_;
+    const int64_t parts =
+        rows * run == 1 && dense_enough ? (in_ + cached_columns - 1) / cached_columns : 1;
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
+      weights_.push_back(cpu::pack_sparse(
+          out_, count, rows, run, s.bias.data<float>(),
+          [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; },
+          [&](int64_t k) { return (first + k) * lanes; }));
+    }
+    kernel = message("{}x{} blocks", rows, run);
+    if (rows * run == 1) kernel = "single weights";
+  }
+  int64_t packed_bytes() const override {
+    int64_t bytes = 0;
+    for (const cpu::SparseWeights& w : weights_) bytes += w.bytes();
+    return bytes;
+  }
+
+  void run(const Frame& f, int64_t, int64_t) const override {
+    float* x = cpu::scratch_of<float>(1, size_t(in_ * lanes));
+    float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes));
+    for (int64_t first = 0, count = 0; first < f.images; first += count) {
+      count = std::min(lanes, f.images - first);
+      kernels_.transpose(f.of(inputs[0]) + first * in_, count, in_, in_, x, lanes);
+      for (size_t i = 0; i < weights_.size(); ++i) {
+        cpu::SparseProduct p = weights_[i].product();
+        p.run_step = lanes;
+        p.x = x;
+        p.positions = count;
+        p.y = y;
+        p.y_step = lanes;
+        p.load_y = i > 0;
+        if (i + 1 < weights_.size())
+          p.bias = nullptr;
+        else
+          p.relu = relu_ && residual_ < 0;
+        kernels_.product(p);
+      }
+      kernels_.transpose(y, out_, count, lanes, f.of(output) + first * out_, out_);
+      if (residual_ >= 0) add_residual(f, first * out_, count * out_);
+    }
+  }
+
+ private:
+  void add_residual(const Frame& f, int64_t at, int64_t n) const {
+    const float* residual = f.of(residual_) + at;
+    float* y = f.of(output) + at;
+    for (int64_t i = 0; i < n; ++i) {
+      const float v = y[i] + residual[i];
+      y[i] = relu_ && !(v > 0) ? 0 : v;
+    }
+  }
+
+  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  std::vector<cpu::SparseWeights> weights_;  // of parts of the columns, in order
+  int64_t out_, in_;
+  bool relu_;
+  int residual_;
+};
+
+// Outputs in the lanes, image by image.
+class SparseRowStep : public Step {
+ public:
+  explicit SparseRowStep(const DenseSpec& s)
+      : weights_(cpu::pack_sparse_row(s.weight.size(0), s.weight.size(1), s.bias.data<float>(),
+                                      s.weight.data<float>())),
+        out_(s.weight.size(0)),
+        in_(s.weight.size(1)),
+        relu_(s.relu) {
+    kernel = "rows of 8 outputs";
+  }
+  int64_t packed_bytes() const override { return weights_.bytes(); }
+  int64_t parts(int64_t images) const override {
+    return parts_for(images * int64_t(weights_.values.size()), int64_t(weights_.order.size()));
+  }
+  void run(const Frame& f, int64_t part, int64_t parts) const override {
+    cpu::SparseRow r = weights_.row();
+    r.relu = relu_;
+    const int64_t first = r.blocks * part / parts, last = r.blocks * (part + 1) / parts;
+    r.starts += first;
+    r.order += first;
+    r.blocks = last - first;
+    for (int64_t i = 0; i < f.images; ++i) {
+      r.x = f.of(inputs[0]) + i * in_;
+      r.y = f.of(output) + i * out_;
+      kernels_.row(r);
+    }
+  }
+
+ private:
+  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  cpu::SparseWeights weights_;
+  int64_t out_, in_;
+  bool relu_;
+};
+
+}  // namespace
+
+StepPtr sparse_lanes_step(const DenseSpec& spec, int rows, int run) {
+  return std::make_unique<SparseLanesStep>(spec, rows, run);
+}
+StepPtr sparse_row_step(const DenseSpec& spec) { return std::make_unique<SparseRowStep>(spec); }
+
+}  // namespace pare::plan

@@ -1,0 +1,91 @@
+// The table of the sparse kernels of one instruction set. One kernel serves dense layers, where the
+// positions are images, and convolutions, where they are pixels of zero-padded planes:
+//
+//   y[o][q] = act(bias[o] + sum over the stored columns i of o's block, in order,
+//                           and r < run, of value[i][r][o] * x[offset[i] + r * run_step + q]
+//                 + residual[o][q])          for positions q, act ReLU or nothing
+//
+// `rows` outputs form a block and share their columns, so that one load of x feeds `rows`
+// multiply-adds. Every element is one chain of multiply-adds from zero, as in the dense register
+// tile (matrix_tile.h): zeros left out change no bit of a finite sum.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/cpu/isa.h"
+
+namespace pare::cpu {
+
+struct SparseProduct {
+  int rows = 1, run = 1;             // 1x1, 4x1, 8x1 or 1x4
+  int64_t outputs = 0;               // the last block may hold fewer than `rows`
+  const int32_t* starts = nullptr;   // [blocks + 1], into offsets
+  const int32_t* offsets = nullptr;  // of each stored column, in elements of x
+  const float* values = nullptr;     // [stored][run][rows]
+  const float* bias = nullptr;       // [blocks * rows], or null
+  ptrdiff_t run_step = 0;            // between the inputs of one column
+  bool relu = false;
+  const float* x = nullptr;
+  int64_t positions = 0;  // at q = 0, 1, ... of x and of y; or, where a row is given:
+  int64_t row = 0;        // (run 1) positions fall into rows of so many, at least one vector, with
+  ptrdiff_t x_row = 0;    // row i at q = i * x_row of x and i * row of y
+  float* y = nullptr;
+  ptrdiff_t y_step = 0;             // between outputs
+  const float* residual = nullptr;  // lies as y does
+  bool load_y = false;              // sums go on from what y holds
+};
+
+// One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered
+// by their length, four run side by side; block b gives outputs order[b] * 8 and following.
+struct SparseRow {
+  int64_t outputs = 0, blocks = 0;
+  const int32_t* starts = nullptr;
+  const int32_t* columns = nullptr;
+  const float* values = nullptr;  // [stored][8]
+  const int32_t* order = nullptr;
+  const float* bias = nullptr;  // [blocks * 8]
+  bool relu = false;
+  const float* x = nullptr;
+  float* y = nullptr;
+};
+
+// The gradient of kept weights: for rows o in [first, last) and the kept columns k of each, in
+// order,
+//   out[i] (+)= sum over 64 lanes of g[o][lane] * x[k][lane]
+struct SparseSampled {
+  int64_t first = 0, last = 0;
+  const int32_t *starts = nullptr, *columns = nullptr;
+  const float *g = nullptr, *x = nullptr;  // [rows][64], [columns][64]
+  float* out = nullptr;                    // [kept]
+  bool add = false;
+};
+
+// Rows of pixels into a zero-padded plane, or out of one: y[i][0:n] = act(x[i][0:n] + residual).
+struct SparseCopy {
+  int64_t rows = 0, n = 0;
+  const float* x = nullptr;
+  ptrdiff_t x_step = 0;
+  float* y = nullptr;
+  ptrdiff_t y_step = 0;
+  const float* residual = nullptr;  // lies as y does
+  bool relu = false;
+};
+
+struct SparseKernels {
+  int width;  // lanes of a vector
+  void (*product)(const SparseProduct&);
+  void (*row)(const SparseRow&);
+  // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
+  void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                    ptrdiff_t y_step);
+  void (*sampled)(const SparseSampled&);
+  void (*copy)(const SparseCopy&);
+  void (*zero)(float* x, int64_t n);  // n a multiple of 16
+};
+const SparseKernels& sparse_kernels_scalar();
+const SparseKernels& sparse_kernels_avx2();
+const SparseKernels& sparse_kernels_avx512();
+const SparseKernels& sparse_kernels();  // those of current_isa()
+
+}  // namespace pare::cpu

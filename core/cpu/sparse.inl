@@ -1,0 +1,266 @@
+// The sparse kernels, compiled once per instruction set (see sparse.h).
+#include "core/cpu/simd.h"
+#include "core/cpu/sparse.h"
+#include "core/cpu/transpose.inl"
+
+namespace pare::cpu {
+namespace {
+
+using V = Vec<float>;
+
+// Most vectors of positions a block takes at a time: as many as leave registers for its sums.
+constexpr int most_vectors(int rows) {
+  const bool wide = V::width == 16;
+  return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
+}
+
+// Where the vectors of a tile lie.
+struct Places {
+  ptrdiff_t x[8], y[8];
+};
+
+template <int rows, int run, int vectors, bool part, bool by_row>
+void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, int lanes) {
+  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
+  const int64_t o = block * rows, left = s.outputs - o, y_step = s.y_step;
+  const float *bias = s.bias ? s.bias + o : nullptr, *more = s.residual;
+  const bool relu = s.relu;
+  float* const y0 = s.y + o * y_step;
+  if (more) more += o * y_step;
+  V acc[rows][vectors];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j)
+      acc[r][j] = s.load_y && r < left ? load(y0 + r * y_step + places.y[j]) : V::zero();
+  // One base for adjacent vectors (the last may lie further back), else one for each.
+  const ptrdiff_t last_at = places.x[vectors - 1] - places.x[0];
+  const float* x[vectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < vectors; ++j) x[j] = s.x + places.x[by_row ? j : 0];
+  const int32_t first = s.starts[block], last = s.starts[block + 1];
+  const float* w = s.values + int64_t(first) * run * rows;
+  for (int32_t i = first; i < last; ++i, w += run * rows) {
+    ptrdiff_t in = s.offsets[i];
+#pragma GCC unroll 4
+    for (int k = 0; k < run; ++k, in += s.run_step) {
+      V column[vectors];
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j)
+        column[j] = load(by_row             ? x[j] + in
+                         : j == vectors - 1 ? x[0] + in + last_at
+                                            : x[0] + in + j * V::width);
+#pragma GCC unroll 8
+      for (int r = 0; r < rows; ++r) {
+        const V weight = V::set(w[k * rows + r]);
+#pragma GCC unroll 8
+        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    if (r >= left) break;
+    float* y = y0 + r * y_step;
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j) {
+      V v = acc[r][j];
+      if (bias) v = v + V::set(bias[r]);
+      if (more) v = v + load(more + r * y_step + places.y[j]);
+      if (relu) v = max0(v);
+      if (part)
+        v.store(y + places.y[j], lanes);
+      else
+        v.store(y + places.y[j]);
+    }
+  }
+}
+
+// All blocks over a tile of `wanted` vectors of positions.
+template <int rows, int run, int vectors, bool by_row>
+void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
+  if constexpr (vectors > 1)
+    if (wanted != vectors) return sparse_tiles<rows, run, vectors - 1, by_row>(wanted, s, places);
+  const int64_t blocks = (s.outputs + rows - 1) / rows;
+  for (int64_t b = 0; b < blocks; ++b)
+    sparse_tile<rows, run, vectors, false, by_row>(s, b, places, 0);
+}
+
+// The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
+// moves back to end with it, and computes some positions again. Fewer positions than lanes are
+// masked.
+template <int rows, int run>
+void sparse_rows(const SparseProduct& s) {
+  constexpr int most = most_vectors(rows);
+  Places places{};
+  if (s.positions < V::width) {
+    const int64_t blocks = (s.outputs + rows - 1) / rows;
+    for (int64_t b = 0; b < blocks; ++b)
+      sparse_tile<rows, run, 1, true, false>(s, b, places, int(s.positions));
+    return;
+  }
+  const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
+  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
+  int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t first = v;
+    for (const int64_t last = vectors * (t + 1) / tiles; v < last; ++v) {
+      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width;
+      places.x[v - first] = i * s.x_row + q;
+      places.y[v - first] = i * row + q;
+      if (++j == in_row) j = 0, ++i;
+    }
+    if (run == 1 && s.row)
+      sparse_tiles<rows, 1, most, true>(int(v - first), s, places);
+    else
+      sparse_tiles<rows, run, most, false>(int(v - first), s, places);
+  }
+}
+
+void sparse_product(const SparseProduct& s) {
+  if (s.run == 4)
+    sparse_rows<1, 4>(s);
+  else if (s.rows == 1)
+    sparse_rows<1, 1>(s);
+  else if (s.rows == 4)
+    sparse_rows<4, 1>(s);
+  else
+    sparse_rows<8, 1>(s);
+}
+
+#if PARE_HALF_VECTORS
+using Eight = HalfVec<float>;
+#else
+using Eight = Vec<float>;
+#endif
+constexpr int parts_of_eight = 8 / Eight::width;
+
+template <int blocks>
+void sparse_row_blocks(const SparseRow& s, int64_t first) {
+  Eight acc[blocks][parts_of_eight];
+  const float* w[blocks];
+  const int32_t* columns[blocks];
+  int32_t length[blocks];
+  for (int b = 0; b < blocks; ++b) {
+    const int32_t start = s.starts[first + b];
+    length[b] = s.starts[first + b + 1] - start;
+    w[b] = s.values + int64_t(start) * 8;
+    columns[b] = s.columns + start;
+    for (int j = 0; j < parts_of_eight; ++j) acc[b][j] = Eight::zero();
+  }
+  const auto step = [&](int b, int32_t i) {
+    const Eight x = Eight::set(s.x[columns[b][i]]);
+    for (int j = 0; j < parts_of_eight; ++j)
+      acc[b][j] = fma(x, Eight::load(w[b] + int64_t(i) * 8 + j * Eight::width), acc[b][j]);
+  };
+  const int32_t shortest = length[blocks - 1];
+  for (int32_t i = 0; i < shortest; ++i)
+#pragma GCC unroll 4
+    for (int b = 0; b < blocks; ++b) step(b, i);
+#pragma GCC unroll 4
+  for (int b = 0; b < blocks; ++b) {
+    for (int32_t i = shortest; i < length[b]; ++i) step(b, i);
+    const int64_t o = int64_t(s.order[first + b]) * 8;
+    for (int j = 0; j < parts_of_eight; ++j) {
+      const int64_t at = o + j * Eight::width, left = s.outputs - at;
+      if (left <= 0) break;
+      Eight y = acc[b][j] + Eight::load(s.bias + at);
+      if (s.relu) y = max0(y);
+      if (left >= Eight::width)
+        y.store(s.y + at);
+      else
+        y.store(s.y + at, int(left));
+    }
+  }
+}
+
+void sparse_row(const SparseRow& s) {
+  int64_t b = 0;
+  for (; b + 4 <= s.blocks; b += 4) sparse_row_blocks<4>(s, b);
+  if (s.blocks - b == 3) sparse_row_blocks<3>(s, b);
+  if (s.blocks - b == 2) sparse_row_blocks<2>(s, b);
+  if (s.blocks - b == 1) sparse_row_blocks<1>(s, b);
+}
+
+// The sum of each of eight vectors.
+inline void sums_of_eight(const V* v, float* out) {
+#if defined(__AVX2__)
+  __m256 s[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i)
+#if defined(__AVX512F__)
+    s[i] = _mm256_add_ps(_mm512_castps512_ps256(v[i].v), _mm512_extractf32x8_ps(v[i].v, 1));
+#else
+    s[i] = v[i].v;
+#endif
+  const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(s[0], s[1]), _mm256_hadd_ps(s[2], s[3]));
+  const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(s[4], s[5]), _mm256_hadd_ps(s[6], s[7]));
+  _mm256_storeu_ps(
+      out, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
+#else
+  for (int i = 0; i < 8; ++i) out[i] = (v[i].v[0] + v[i].v[1]) + (v[i].v[2] + v[i].v[3]);
+#endif
+}
+
+// Short groups of eight repeat their last column.
+void sparse_sampled(const SparseSampled& s) {
+  constexpr int vectors = 64 / V::width;
+  for (int64_t o = s.first; o < s.last; ++o) {
+    V g[vectors];
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; ++j) g[j] = V::load(s.g + o * 64 + j * V::width);
+    const int32_t end = s.starts[o + 1];
+    for (int32_t i = s.starts[o]; i < end; i += 8) {
+      V acc[8];
+#pragma GCC unroll 8
+      for (int e = 0; e < 8; ++e) {
+        const float* x = s.x + int64_t(s.columns[i + e < end ? i + e : end - 1]) * 64;
+        acc[e] = V::zero();
+#pragma GCC unroll 16
+        for (int j = 0; j < vectors; ++j) acc[e] = fma(V::load(x + j * V::width), g[j], acc[e]);
+      }
+      float sums[8];
+      sums_of_eight(acc, sums);
+      for (int e = 0; e < 8 && i + e < end; ++e)
+        s.out[i + e] = s.add ? s.out[i + e] + sums[e] : sums[e];
+    }
+  }
+}
+
+// By value: what is stored could otherwise be the arguments.
+template <bool residual, bool relu>
+void copy_rows(const SparseCopy c) {
+  const int64_t whole = c.n / V::width * V::width;
+  const int left = int(c.n - whole);
+  const float *x = c.x, *r = c.residual;
+  float* y = c.y;
+  const auto take = [](V v, V add) {
+    if constexpr (residual) v = v + add;
+    if constexpr (relu) v = max0(v);
+    return v;
+  };
+  for (int64_t i = 0; i < c.rows; ++i, x += c.x_step, y += c.y_step) {
+    for (int64_t j = 0; j < whole; j += V::width)
+      take(V::load(x + j), residual ? V::load(r + j) : V::zero()).store(y + j);
+    if (left)
+      take(V::load(x + whole, left), residual ? V::load(r + whole, left) : V::zero())
+          .store(y + whole, left);
+    if constexpr (residual) r += c.y_step;
+  }
+}
+void sparse_copy(const SparseCopy& c) {
+  if (c.residual)
+    c.relu ? copy_rows<true, true>(c) : copy_rows<true, false>(c);
+  else
+    c.relu ? copy_rows<false, true>(c) : copy_rows<false, false>(c);
+}
+
+void zero_out(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
+}
+
+constexpr SparseKernels sparse_table{V::width,       sparse_product, sparse_row, transpose,
+                                     sparse_sampled, sparse_copy,    zero_out};
+
+}  // namespace
+}  // namespace pare::cpu

@@ -1,0 +1,77 @@
+#include "core/cpu/sparse_weights.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace pare::cpu {
+
+SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
+                          const std::function<float(int64_t, int64_t)>& weight,
+                          const std::function<int64_t(int64_t)>& offset) {
+  check(columns % run == 0, "sparse blocks of 1x{} do not divide {} columns", run, columns);
+  SparseWeights s;
+  s.rows = rows, s.run = run, s.outputs = outputs;
+  const int64_t blocks = (outputs + rows - 1) / rows;
+  s.bias.assign(size_t(blocks * rows), 0.0f);
+  std::copy_n(bias, outputs, s.bias.begin());
+  s.starts.push_back(0);
+  std::vector<float> column(size_t(rows * run));
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t k = 0; k < columns; k += run) {
+      for (int r = 0; r < rows; ++r)
+        for (int i = 0; i < run; ++i)
+          column[size_t(i * rows + r)] =
+              b * rows + r < outputs ? weight(b * rows + r, k + i) : 0.0f;
+      if (std::all_of(column.begin(), column.end(), [](float w) { return w == 0; })) continue;
+      s.offsets.push_back(int32_t(offset(k)));
+      s.values.insert(s.values.end(), column.begin(), column.end());
+    }
+    s.starts.push_back(int32_t(s.offsets.size()));
+  }
+  return s;
+}
+
+SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bias,
+                              const float* weight) {
+  const SparseWeights plain = pack_sparse(
+      outputs, columns, 8, 1, bias, [&](int64_t o, int64_t k) { return weight[o * columns + k]; },
+      [](int64_t k) { return k; });
+  SparseWeights s = plain;
+  const auto length = [&](int32_t b) {
+    return plain.starts[size_t(b) + 1] - plain.starts[size_t(b)];
+  };
+  s.order.resize(plain.starts.size() - 1);
+  std::iota(s.order.begin(), s.order.end(), 0);
+  std::stable_sort(s.order.begin(), s.order.end(),
+                   [&](int32_t a, int32_t b) { return length(a) > length(b); });
+  s.starts.assign(1, 0);
+  s.offsets.clear();
+  s.values.clear();
+  for (const int32_t b : s.order) {
+    const auto first = plain.starts[size_t(b)], last = plain.starts[size_t(b) + 1];
+    s.offsets.insert(s.offsets.end(), plain.offsets.begin() + first, plain.offsets.begin() + last);
+    s.values.insert(s.values.end(), plain.values.begin() + int64_t(first) * 8,
+                    plain.values.begin() + int64_t(last) * 8);
+    s.starts.push_back(int32_t(s.offsets.size()));
+  }
+  return s;
+}
+
+SparseProduct SparseWeights::product() const {
+  SparseProduct p;
+  p.rows = rows, p.run = run, p.outputs = outputs;
+  p.starts = starts.data(), p.offsets = offsets.data();
+  p.values = values.data(), p.bias = bias.data();
+  return p;
+}
+SparseRow SparseWeights::row() const {
+  SparseRow p;
+  p.outputs = outputs, p.blocks = int64_t(order.size());
+  p.starts = starts.data(), p.columns = offsets.data();
+  p.values = values.data(), p.order = order.data(), p.bias = bias.data();
+  return p;
+}
+
+}  // namespace pare::cpu

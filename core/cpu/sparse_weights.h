@@ -1,0 +1,33 @@
+// Weights packed for the sparse kernels (core/cpu/sparse.h).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/cpu/sparse.h"
+
+namespace pare::cpu {
+
+struct SparseWeights {
+  int rows = 1, run = 1;
+  int64_t outputs = 0;
+  std::vector<int32_t> starts, offsets;
+  std::vector<float> values, bias;
+  std::vector<int32_t> order;  // of SparseRow
+
+  int64_t bytes() const {
+    return int64_t((starts.size() + offsets.size() + values.size() + order.size()) * 4);
+  }
+  SparseProduct product() const;
+  SparseRow row() const;
+};
+// weight(o, k) for o < outputs and k < columns, in the order of summation; offset(k) where column k
+// lies in x. `run` divides `columns`.
+SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
+                          const std::function<float(int64_t, int64_t)>& weight,
+                          const std::function<int64_t(int64_t)>& offset);
+// For SparseKernels::row: blocks of eight outputs of a row-major [outputs, columns] matrix.
+SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bias,
+                              const float* weight);
+
+}  // namespace pare::cpu

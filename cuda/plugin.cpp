@@ -1,0 +1,21 @@
+// The plug-in's entry: the backend's table, the same for the GPU and for its emulation.
+#include "cuda/rows.h"
+#include "cuda/runtime.h"
+
+namespace pare::cuda {
+namespace {
+DeviceProperties found;
+}
+const DeviceProperties& properties() { return found; }
+}  // namespace pare::cuda
+
+extern "C" __attribute__((visibility("default"))) const pare::Backend* pare_backend(char* why) {
+  using namespace pare;
+  static Backend backend;
+  if (!cuda::start_device(cuda::found, why)) return nullptr;
+  cuda::describe_backend(backend);
+  backend.properties = cuda::found;
+  backend.rows = cuda::all_rows().data();
+  backend.row_count = int(cuda::all_rows().size());
+  return &backend;
+}

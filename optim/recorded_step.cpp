@@ -1,0 +1,45 @@
+#include "optim/recorded_step.h"
+
+namespace pare {
+
+void RecordedStep::look_at(const Batch& batch) {
+  now_.clear();
+  const auto add = [&](const Tensor& t) { now_.push_back(t.defined() ? t.raw() : nullptr); };
+  add(batch.images);
+  add(batch.labels);
+  for (const Param& p : params_) {
+    add(p.state().value);
+    add(p.state().grad);
+    add(p.state().mask);
+  }
+  for (const Buffer& b : buffers_) add(b.value());
+}
+
+void RecordedStep::run(Graph& graph, const Batch& batch, const std::function<void()>& work) {
+  const Device device = batch.images.device();
+  if (!refusal_.empty() || !DeviceGraph::supported(device)) return work();
+  if (params_.empty()) {
+    params_ = parameters(graph);
+    for (const auto& [name, b] : named_buffers(graph)) buffers_.push_back(b);
+  }
+  look_at(batch);
+  if (now_ != last_) {
+    std::swap(now_, last_);
+    recorded_.drop();
+    return work();
+  }
+  if (!recorded_.recorded()) {
+    refusal_ = recorded_.record(device, work);
+    with_gradient_.clear();
+    for (Param& p : params_) {
+      if (p.has_grad()) with_gradient_.push_back(p);
+      p.clear_grad();
+    }
+    if (!refusal_.empty()) return work();
+  }
+  recorded_.replay();
+  ++replays_;
+  for (const Param& p : with_gradient_) p.state().has_grad = true;
+}
+
+}  // namespace pare

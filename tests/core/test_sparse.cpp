@@ -1,0 +1,171 @@
+// The sparse kernels against double precision, on every instruction set, over odd sizes.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/cpu/sparse_weights.h"
+#include "core/random.h"
+
+using namespace pare;
+using namespace pare::cpu;
+
+namespace {
+
+std::vector<const SparseKernels*> all_kernels() {
+  std::vector<const SparseKernels*> all{&sparse_kernels_scalar()};
+#if defined(__x86_64__)
+  if (detected_isa() >= Isa::avx2) all.push_back(&sparse_kernels_avx2());
+  if (detected_isa() >= Isa::avx512) all.push_back(&sparse_kernels_avx512());
+#endif
+  return all;
+}
+
+std::vector<float> normals(Rng& rng, int64_t n) {
+  std::vector<float> v;
+  for (int64_t i = 0; i < n; ++i) v.push_back(float(rng.normal()));
+  return v;
+}
+
+// A matrix with a share of zeros, its second row empty.
+std::vector<float> with_zeros(Rng& rng, int64_t outputs, int64_t columns, double zeros) {
+  std::vector<float> w = normals(rng, outputs * columns);
+  for (int64_t i = 0; i < outputs * columns; ++i)
+    if (rng.uniform() < zeros || i / columns == 1) w[size_t(i)] = 0;
+  return w;
+}
+
+// Sums of at most 67 products of unit normals: 67 roundings of 2^-24 of a partial sum below 64.
+constexpr double bound = 3e-4;
+constexpr float untouched = 1234.5f;
+
+}  // namespace
+
+TEST_CASE("the sparse product gives the sums, and touches nothing else") {
+  Rng rng(3);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const auto& [rows, run] : {std::pair{1, 1}, {4, 1}, {8, 1}, {1, 4}})
+      for (const double zeros : {0.0, 0.5, 0.9, 1.0})
+        for (const int64_t outputs : {1, 3, 8, 21})
+          for (const int64_t positions : {1, 3, 7, 8, 15, 16, 17, 63, 64, 100, 131, 289}) {
+            CAPTURE(rows);
+            CAPTURE(run);
+            CAPTURE(zeros);
+            CAPTURE(outputs);
+            CAPTURE(positions);
+            const int64_t columns = run == 4 ? 64 : 67, x_step = positions + 3;
+            const int64_t y_step = positions + 5;
+            const auto w = with_zeros(rng, outputs, columns, zeros);
+            const auto x = normals(rng, columns * x_step), bias = normals(rng, outputs);
+            const auto residual = normals(rng, outputs * y_step);
+            const SparseWeights packed = pack_sparse(
+                outputs, columns, rows, run, bias.data(),
+                [&](int64_t o, int64_t k) { return w[size_t(o * columns + k)]; },
+                [&](int64_t k) { return k * x_step; });
+            SparseProduct p = packed.product();
+            std::vector<float> y(size_t(outputs * y_step), untouched);
+            p.run_step = x_step, p.x = x.data(), p.positions = positions;
+            p.y = y.data(), p.y_step = y_step;
+            const bool act = positions % 2 == 1;
+            p.relu = act, p.residual = act ? residual.data() : nullptr;
+            kernels->product(p);
+            double off = 0;
+            bool kept = true;
+            for (int64_t o = 0; o < outputs; ++o)
+              for (int64_t q = 0; q < y_step; ++q) {
+                const float got = y[size_t(o * y_step + q)];
+                if (q >= positions) {
+                  kept = kept && got == untouched;
+                  continue;
+                }
+                double want = bias[size_t(o)];
+                for (int64_t k = 0; k < columns; ++k)
+                  want += double(w[size_t(o * columns + k)]) * x[size_t(k * x_step + q)];
+                if (act) want = std::max(0.0, want + residual[size_t(o * y_step + q)]);
+                off = std::max(off, std::abs(want - double(got)));
+              }
+            CHECK(off < bound);
+            CHECK(kept);
+          }
+}
+
+TEST_CASE("the sparse product goes row by row where it is asked to") {
+  Rng rng(6);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int rows : {1, 4, 8})
+      for (const int64_t row : {16, 17, 28, 32, 45})
+        for (const int64_t count : {1, 2, 7}) {
+          CAPTURE(rows);
+          CAPTURE(row);
+          CAPTURE(count);
+          const int64_t columns = 20, outputs = 9, x_row = row + 3, x_step = x_row * count;
+          const auto w = with_zeros(rng, outputs, columns, 0.5);
+          const auto x = normals(rng, columns * x_step), bias = normals(rng, outputs);
+          const SparseWeights packed = pack_sparse(
+              outputs, columns, rows, 1, bias.data(),
+              [&](int64_t o, int64_t k) { return w[size_t(o * columns + k)]; },
+              [&](int64_t k) { return k * x_step; });
+          SparseProduct p = packed.product();
+          std::vector<float> y(size_t(outputs * row * count));
+          p.x = x.data(), p.positions = row * count, p.row = row, p.x_row = x_row;
+          p.y = y.data(), p.y_step = row * count;
+          kernels->product(p);
+          double off = 0;
+          for (int64_t o = 0; o < outputs; ++o)
+            for (int64_t q = 0; q < row * count; ++q) {
+              double want = bias[size_t(o)];
+              for (int64_t k = 0; k < columns; ++k)
+                want += double(w[size_t(o * columns + k)]) *
+                        x[size_t(k * x_step + q / row * x_row + q % row)];
+              off = std::max(off, std::abs(want - double(y[size_t(o * row * count + q)])));
+            }
+          CHECK(off < bound);
+        }
+}
+
+TEST_CASE("the sparse row kernel gives the sums") {
+  Rng rng(4);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const double zeros : {0.0, 0.5, 0.9, 1.0})
+      for (const int64_t outputs : {1, 7, 8, 9, 24, 31, 40, 100})
+        for (const int64_t columns : {1, 13, 67}) {
+          CAPTURE(zeros);
+          CAPTURE(outputs);
+          CAPTURE(columns);
+          const auto w = with_zeros(rng, outputs, columns, zeros);
+          const auto x = normals(rng, columns), bias = normals(rng, outputs);
+          const SparseWeights packed = pack_sparse_row(outputs, columns, bias.data(), w.data());
+          SparseRow r = packed.row();
+          std::vector<float> y(size_t(outputs + 1), untouched);
+          r.x = x.data(), r.y = y.data(), r.relu = columns == 13;
+          kernels->row(r);
+          double off = 0;
+          for (int64_t o = 0; o < outputs; ++o) {
+            double want = bias[size_t(o)];
+            for (int64_t k = 0; k < columns; ++k)
+              want += double(w[size_t(o * columns + k)]) * x[size_t(k)];
+            if (r.relu) want = std::max(0.0, want);
+            off = std::max(off, std::abs(want - double(y[size_t(o)])));
+          }
+          CHECK(off < bound);
+          CHECK(y.back() == untouched);
+        }
+}
+
+TEST_CASE("transposing loses nothing") {
+  Rng rng(5);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int64_t rows : {1, 3, 8, 17, 64})
+      for (const int64_t columns : {1, 4, 9, 16, 31, 100}) {
+        const int64_t x_step = columns + 2, y_step = rows + 1;
+        const auto x = normals(rng, rows * x_step);
+        std::vector<float> y(size_t(columns * y_step), untouched);
+        kernels->transpose(x.data(), rows, columns, x_step, y.data(), y_step);
+        bool same = true;
+        for (int64_t j = 0; j < columns; ++j)
+          for (int64_t i = 0; i < y_step; ++i)
+            same = same &&
+                   y[size_t(j * y_step + i)] == (i < rows ? x[size_t(i * x_step + j)] : untouched);
+        CHECK(same);
+      }
+}

@@ -1,0 +1,85 @@
+// Tensors that live on a device: everything a tensor can do, with the CPU's results.
+#include <doctest/doctest.h>
+
+#include "autograd/param.h"
+#include "core/backend.h"
+#include "core/device.h"
+#include "tests/support/op_case_list.h"
+
+using namespace pare;
+using namespace pare::testing;
+
+namespace {
+const Device emulated{DeviceType::cuda_emulated, 0};
+}
+
+TEST_CASE("tensors move, convert, fill and copy on the device") {
+  const Tensor x = noise({3, 5, 7, 33}, 4).to(DType::f32);
+  const Tensor y = x.to(emulated);
+  CHECK(y.device() == emulated);
+  CHECK(y.to_vector<float>() == x.to_vector<float>());
+  CHECK(y.clone().to_vector<float>() == x.to_vector<float>());
+  CHECK(y.in_format(Format::nhwc).plain().to_vector<float>() == x.to_vector<float>());
+  CHECK(y.in_format(Format::nhwc).to(Device{}).to_vector<float>() == x.to_vector<float>());
+  CHECK(y.rows(1, 3).to_vector<float>() == x.rows(1, 3).to_vector<float>());
+  CHECK(y.to(DType::f64).to_vector<double>() == x.to(DType::f64).to_vector<double>());
+  CHECK(y.view({105, 33}).to_vector<float>() == x.to_vector<float>());
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::i64, DType::i8, DType::u8}) {
+    const Tensor t = Tensor::full({3, 71}, 7, dtype, emulated);
+    CHECK(t.to_vector<double>() == std::vector<double>(213, 7.0));
+    CHECK(Tensor::full({}, 3, dtype, emulated).item() == 3);
+    for (const DType target : {DType::f32, DType::i8, DType::i64})
+      CHECK(t.to(target).to_vector<double>() == std::vector<double>(213, 7.0));
+    CHECK(Tensor::zeros({2, 3, 2, 2}, dtype, emulated).in_format(Format::nhwc).to_vector<float>() ==
+          std::vector<float>(24, 0.f));
+  }
+  CHECK(
+      Tensor::from<float>({0.5f, 1.5f, -2.5f}, {3}).to(emulated).to(DType::i32).to_vector<int>() ==
+      std::vector<int>{0, 2, -2});
+  Tensor z = Tensor::empty({3, 5, 7, 33}, DType::f32, Format::nhwc, emulated);
+  z.copy_from(x);
+  CHECK(z.to_vector<float>() == x.to_vector<float>());
+  CHECK(Tensor::zeros({0, 3}, DType::f32, emulated).to_vector<float>().empty());
+}
+
+TEST_CASE("masks hold on the device") {
+  Param p(noise({4, 4}, 3).to(DType::f32).to(emulated));
+  p.slot("momentum").fill(2);
+  p.set_mask(
+      Tensor::from<uint8_t>({1, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1}, {4, 4}).to(emulated));
+  const auto v = p.value().to_vector<float>(), m = p.slot("momentum").to_vector<float>();
+  for (size_t i : {1, 2, 7, 8, 9, 10, 11}) {
+    CHECK(v[i] == 0);
+    CHECK(m[i] == 0);
+  }
+  CHECK(m[0] == 2);
+}
+
+TEST_CASE("memory of the device is fresh: reading what nobody wrote gives NaN") {
+  Tensor::full({100}, 1, DType::f32, emulated);
+  for (const float v : Tensor::empty({100}, DType::f32, Format::plain, emulated).to_vector<float>())
+    CHECK(v != v);
+}
+
+TEST_CASE("devices are chosen by name, and an absent one says what to do") {
+  CHECK(select_device("cpu") == Device{});
+  CHECK(select_device("cuda-emulated") == emulated);
+  std::string reason;
+  const Device chosen = select_device("auto", &reason);
+  CHECK(chosen.type != DeviceType::cuda_emulated);
+  CHECK(reason != "");
+  if (!probe_device(DeviceType::cuda).present) {
+    CHECK(chosen == Device{});
+    CHECK_THROWS_WITH_AS(select_device("cuda"), doctest::Contains("device cuda cannot be used"),
+                         Error);
+  }
+  CHECK_THROWS_WITH_AS(select_device("gpu"), doctest::Contains("unknown"), Error);
+}
+
+TEST_CASE("kernels that a device lacks are listed by name") {
+  for (const std::string& name : missing_kernels(emulated)) {
+    CAPTURE(name);
+    CHECK(!Kernel(name).on(emulated));
+    CHECK(Kernel(name).on(Device{}));
+  }
+}

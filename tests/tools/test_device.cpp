@@ -1,0 +1,112 @@
+// --device from the command line: where it may be used, what a broken device says, and what stays.
+// The device is the emulated one, which plays the breakdowns.
+#include <string>
+
+#include "tests/tools/tool.h"
+
+using namespace pare;
+using namespace pare::testing;
+
+namespace {
+
+bool have_emulation(const Folder& f) {
+  const Outcome o = run(f, "doctor --json");
+  for (const auto& device : json::parse(o.out)["devices"])
+    if (device == "cuda-emulated") return true;
+  MESSAGE("skipped: built without the emulated device");
+  return false;
+}
+
+std::string playing(const char* fault) { return "PARE_EMULATION_FAULT=" + std::string(fault); }
+
+constexpr const char* train = "train mlp --data mnist --images 40 --batch 20 --epochs 2 ";
+
+}  // namespace
+
+TEST_CASE("a device that cannot be used is exit code 4 and says what to do") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  const std::pair<const char*, const char*> faults[] = {
+      {"no-driver", "no NVIDIA driver is installed; install one, or use --device cpu"},
+      {"driver-too-old", "the NVIDIA driver is too old: it serves CUDA 11.8"},
+      {"no-gpu", "there is no NVIDIA GPU"},
+      {"no-kernel-image", "build it with its number in PARE_CUDA_ARCHITECTURES"}};
+  for (const auto& [fault, text] : faults) {
+    CAPTURE(fault);
+    const Outcome o =
+        run(f, std::string(train) + "--device cuda-emulated --out m.pare", true, playing(fault));
+    CAPTURE(o.out);
+    CHECK(o.code == 4);
+    CHECK(o.out.find(text) != std::string::npos);
+    CHECK_FALSE(fs::exists(f.path / "m.pare"));
+  }
+}
+
+TEST_CASE("commands that compute on the CPU alone refuse a device") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  REQUIRE(run(f, std::string(train) + "--device cpu --out m.pare").code == 0);
+  for (const char* command :
+       {"quantize m.pare --device cuda-emulated", "bench m.pare --device cuda-emulated",
+        "sensitivity m.pare --device cuda-emulated", "summary m.pare --device cuda-emulated",
+        "prune m.pare --when gradual --device cuda-emulated"}) {
+    CAPTURE(command);
+    const Outcome o = run(f, command, true);
+    CAPTURE(o.out);
+    CHECK(o.code == 4);
+    CHECK(o.out.find("CPU") != std::string::npos);
+  }
+}
+
+TEST_CASE("auto says what it chose, and it is never the emulation") {
+  if (!have_tool()) return;
+  const Folder f;
+  const Outcome o = run(f, std::string(train) + "--device auto --out m.pare", true);
+  CAPTURE(o.out);
+  CHECK(o.code == 0);
+  CHECK(o.out.find("device c") != std::string::npos);
+  CHECK(o.out.find("cuda-emulated") == std::string::npos);
+}
+
+TEST_CASE("a network trained on the device is saved, evaluated and goes on, here and there") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  const Outcome o = run(f, std::string(train) + "--device cuda-emulated --out m.pare", true);
+  CAPTURE(o.out);
+  REQUIRE(o.code == 0);
+  CHECK(o.out.find("device cuda-emulated (CUDA kernels emulated on the CPU") != std::string::npos);
+  CHECK(run(f, "eval m.pare").code == 0);
+  const Outcome resumed = run(f, "train --resume m.pare.ckpt --device cpu", true);
+  CAPTURE(resumed.out);
+  CHECK(resumed.code == 0);
+  CHECK(resumed.out.find("was written with cuda-emulated kernels") != std::string::npos);
+}
+
+TEST_CASE("memory that runs out and a device that is lost leave the checkpoint, which goes on") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  const std::string command = std::string(train) + "--device cuda-emulated --out m.pare";
+  const Outcome small = run(f, command, true, playing("memory-2000000"));
+  CAPTURE(small.out);
+  CHECK(small.code == 5);
+  CHECK(small.out.find("in use by tensors") != std::string::npos);
+  CHECK(small.out.find("smaller --batch") != std::string::npos);
+  CHECK_FALSE(fs::exists(f.path / "m.pare"));
+  REQUIRE(run(f, command).code == 0);
+  const std::string longer = std::string(train) + "--device cuda-emulated --out n.pare";
+  // Launches of the first epoch are passed, those of the second are not.
+  const Outcome lost = run(f, longer, true, playing("lost-after-45"));
+  CAPTURE(lost.out);
+  CHECK(lost.code == 4);
+  CHECK(lost.out.find("start again, a training with --resume") != std::string::npos);
+  REQUIRE(fs::exists(f.path / "n.pare.ckpt"));
+  const Outcome on = run(f, "train --resume n.pare.ckpt --device cuda-emulated", true);
+  CAPTURE(on.out);
+  REQUIRE(on.code == 0);
+  CHECK(read_file((f.path / "n.pare").string(), 1 << 30) ==
+        read_file((f.path / "m.pare").string(), 1 << 30));
+}
