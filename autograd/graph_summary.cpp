@@ -70,7 +70,8 @@ class Counter : public Recorder {
 GraphSummary summarize(Graph& graph) {
   GraphSummary summary;
   Counter counter(graph, summary);
-  const Tensor x = Tensor::zeros(graph.input_shape(1), graph.values[size_t(graph.input)].dtype);
+  const Tensor x = Tensor::zeros(graph.input_shape(1), graph.values[size_t(graph.input)].dtype,
+                                 device_of(graph));
   const RecorderScope scope(&counter);
   graph.forward(x, Mode::eval);
   return summary;

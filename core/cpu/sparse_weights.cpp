@@ -44,8 +44,9 @@ SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bia
   };
   s.order.resize(plain.starts.size() - 1);
   std::iota(s.order.begin(), s.order.end(), 0);
-  std::stable_sort(s.order.begin(), s.order.end(),
-                   [&](int32_t a, int32_t b) { return length(a) > length(b); });
+  std::sort(s.order.begin(), s.order.end(), [&](int32_t a, int32_t b) {
+    return length(a) != length(b) ? length(a) > length(b) : a < b;
+  });
   s.starts.assign(1, 0);
   s.offsets.clear();
   s.values.clear();
