@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "core/backend.h"
+#include "core/typed.h"
 #include "cuda/device.h"
 #include "cuda/failure.h"
 
@@ -48,18 +49,6 @@ struct KernelList {
   const KernelRow* rows;
   int count;
 };
-
-// f(T{}) for f32 and f64; other types are not supported by the kernel.
-template <class F>
-Status for_float(DType dtype, F&& f) {
-  if (dtype == DType::f32)
-    f(float{});
-  else if (dtype == DType::f64)
-    f(double{});
-  else
-    return Status::unsupported;
-  return Status::ok;
-}
 
 constexpr int threads_per_block = 256;
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "compress/ops.h"
-#include "core/cpu/typed.h"
 #include "core/math.h"
+#include "core/typed.h"
 
 namespace pare {
 namespace {
@@ -28,7 +28,7 @@ void log_softmax(const T* x, int64_t classes, T temperature, T* out) {
 
 Status forward(const KernelArgs& args) {
   const TensorArg &s = args.inputs[0], &t = args.inputs[1], &loss = args.outputs[0];
-  return cpu::for_float(s.dtype, [&]<class T>(T) {
+  return for_float(s.dtype, [&]<class T>(T) {
     const int64_t n = s.dims[0], classes = s.dims[1];
     const T temperature = T(args.attrs->real("temperature"));
     std::vector<T> log_q(static_cast<size_t>(classes)), log_p(log_q.size());
@@ -48,7 +48,7 @@ Status backward(const KernelArgs& args) {
   if (args.grad_inputs[1].data && !args.accumulate[1])
     std::memset(args.grad_inputs[1].data, 0, size_t(t.elements) * size_of(t.dtype));
   if (!ds.data) return Status::ok;
-  return cpu::for_float(s.dtype, [&]<class T>(T) {
+  return for_float(s.dtype, [&]<class T>(T) {
     const int64_t n = s.dims[0], classes = s.dims[1];
     const T temperature = T(args.attrs->real("temperature"));
     const T factor = *args.grad_outputs[0].as<T>() * temperature / T(n);

@@ -7,9 +7,9 @@
 
 #include "core/cpu/backend_cpu.h"
 #include "core/cpu/scratch.h"
-#include "core/cpu/typed.h"
 #include "core/math.h"
 #include "core/thread_pool.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

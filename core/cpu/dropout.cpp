@@ -5,9 +5,9 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/typed.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "core/cpu/backend_cpu.h"
 #include "core/cpu/scratch.h"
-#include "core/cpu/typed.h"
 #include "core/math.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

@@ -8,10 +8,10 @@
 #include "core/cpu/gemm.h"
 #include "core/cpu/loops.h"
 #include "core/cpu/scratch.h"
-#include "core/cpu/typed.h"
 #include "core/cpu/unmask.h"
 #include "core/math.h"
 #include "core/thread_pool.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

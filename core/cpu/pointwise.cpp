@@ -7,8 +7,8 @@
 
 #include "core/cpu/backend_cpu.h"
 #include "core/cpu/loops.h"
-#include "core/cpu/typed.h"
 #include "core/thread_pool.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

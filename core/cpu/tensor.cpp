@@ -5,8 +5,8 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/typed.h"
 #include "core/element.h"
+#include "core/typed.h"
 
 namespace pare::cpu {
 namespace {

@@ -7,6 +7,7 @@
 #include "autograd/op.h"
 #include "core/cpu/isa.h"
 #include "core/thread_pool.h"
+#include "tests/support/isas.h"
 #include "tests/support/op_cases.h"
 
 using namespace pare;
@@ -17,14 +18,10 @@ namespace {
 bool has_images(const OpCase& c) { return c.inputs[0].rank() == 4; }
 
 // Runs f for every case on every instruction set present.
-void on_every_isa(void (*f)(const OpCase&)) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
-    set_isa(isa);
-    CAPTURE(to_string(isa));
+void cases_on_every_isa(void (*f)(const OpCase&)) {
+  on_every_isa([f] {
     for (const OpCase& c : op_cases()) CHECK_NOTHROW(f(c));
-  }
-  set_isa(Isa::avx512);
+  });
 }
 
 }  // namespace
@@ -45,7 +42,7 @@ TEST_CASE("every op has a case") {
 }
 
 TEST_CASE("forward equals its definition in double, in every type and format") {
-  on_every_isa([](const OpCase& c) {
+  cases_on_every_isa([](const OpCase& c) {
     for (const DType dtype : {DType::f32, DType::f64}) {
       check_forward(c, dtype);
       if (has_images(c)) check_forward(c, dtype, Format::nhwc);
@@ -54,7 +51,7 @@ TEST_CASE("forward equals its definition in double, in every type and format") {
 }
 
 TEST_CASE("float gradients equal double ones") {
-  on_every_isa([](const OpCase& c) {
+  cases_on_every_isa([](const OpCase& c) {
     check_gradients(c);
     if (has_images(c)) check_gradients(c, Format::nhwc);
   });

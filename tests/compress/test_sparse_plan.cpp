@@ -13,8 +13,10 @@
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 using namespace pare::plan;
 
 namespace {
@@ -27,16 +29,6 @@ Tensor normals(const Shape& shape, uint64_t seed, double zeros = 0) {
     x.data<float>()[i] = rng.uniform() < zeros ? 0 : v;
   }
   return x;
-}
-
-template <class F>
-void on_every_isa(F f) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
-    set_isa(isa);
-    f();
-  }
-  set_isa(Isa::avx512);
 }
 
 // Runs a step on values 0 (input), 1 (output), 2 (residual), cut into parts.

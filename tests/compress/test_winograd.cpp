@@ -9,8 +9,10 @@
 #include "core/cpu/isa.h"
 #include "core/random.h"
 #include "layers/layers.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -94,21 +96,11 @@ constexpr Case cases[] = {{1, 4, 4, 16, 16, 1, false, false},    {3, 8, 8, 64, 6
                           {5, 6, 5, 20, 50, 0, true, false},     {1, 13, 3, 1, 3, 2, false, true},
                           {1, 16, 10, 256, 40, 0, false, false}, {7, 1, 2, 5, 16, 1, true, true}};
 
-template <class F>
-void on_each_isa(F f) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
-    set_isa(isa);
-    f();
-  }
-  set_isa(Isa::avx512);
-}
-
 }  // namespace
 
 // The bound is for sums of normal numbers over up to 256 channels; the direct form's is 2e-6.
 TEST_CASE("Winograd's convolution is within 5e-6 of the largest output") {
-  on_each_isa([] {
+  on_every_isa([] {
     for (const Case& c : cases) {
       CAPTURE(c.channels);
       const Layer layer(c, 7);
@@ -121,7 +113,7 @@ TEST_CASE("Winograd's convolution is within 5e-6 of the largest output") {
 }
 
 TEST_CASE("how tiles are grouped changes no bit of Winograd's convolution") {
-  on_each_isa([] {
+  on_every_isa([] {
     for (const Case& c : cases) {
       const Layer layer(c, 8);
       const std::vector<double> whole = layer.run(winograd_step(layer.spec), 1);
@@ -139,7 +131,7 @@ TEST_CASE("the form is chosen by shape, and the direct one can be asked for") {
     Conv2d first{3, 32, 3, {.padding = 1}}, wide{32, 32, 3, {.padding = 1}};
   } net;
   const Graph graph = capture(net, Tensor::zeros({1, 3, 16, 16}));
-  on_each_isa([&] {
+  on_every_isa([&] {
     const std::string chosen = compile(graph).describe();
     CAPTURE(chosen);
     CHECK(chosen.find(": conv2d, direct, 3x3") != std::string::npos);

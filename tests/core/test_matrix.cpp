@@ -11,8 +11,10 @@
 #include "core/error.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 using namespace pare::cpu;
 
 namespace {
@@ -33,18 +35,6 @@ void check_close(const std::vector<T>& got, const std::vector<double>& want, dou
   for (size_t i = 0; i < want.size(); ++i)
     worst = std::max(worst, std::abs(double(got[i]) - want[i]));
   CHECK(worst <= bound);
-}
-
-template <class F>
-void on_every_isa(F f) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
-    set_isa(isa);
-    const std::string name = to_string(isa);
-    CAPTURE(name);
-    f();
-  }
-  set_isa(Isa::avx512);
 }
 
 template <class T>

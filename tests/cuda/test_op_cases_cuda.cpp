@@ -6,19 +6,13 @@
 
 #include "autograd/op.h"
 #include "core/device.h"
+#include "tests/cuda/devices.h"
 #include "tests/support/op_cases.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-std::vector<Device> cuda_devices() {
-  std::vector<Device> present;
-  for (const DeviceState& state : list_devices())
-    if (state.present && state.device.type != DeviceType::cpu) present.push_back(state.device);
-  return present;
-}
 
 // An emulated thread takes a thousand times as long as a real one.
 bool fits(const OpCase& c, Device device) {

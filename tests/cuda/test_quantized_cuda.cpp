@@ -9,19 +9,13 @@
 #include "compress/quantize/ops.h"
 #include "core/device.h"
 #include "core/random.h"
+#include "tests/cuda/devices.h"
 #include "tests/support/op_case_list.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-std::vector<Device> cuda_devices() {
-  std::vector<Device> present;
-  for (const DeviceState& state : list_devices())
-    if (state.present && state.device.type != DeviceType::cpu) present.push_back(state.device);
-  return present;
-}
 
 // Bytes of which many are extreme.
 Tensor bytes(const Shape& shape, DType dtype, uint64_t seed) {

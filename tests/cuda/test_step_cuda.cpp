@@ -10,19 +10,13 @@
 #include "core/fetch.h"
 #include "optim/evaluate.h"
 #include "optim/optimizer.h"
+#include "tests/cuda/devices.h"
 #include "tests/support/op_case_list.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-std::vector<Device> cuda_devices() {
-  std::vector<Device> present;
-  for (const DeviceState& state : list_devices())
-    if (state.present && state.device.type != DeviceType::cpu) present.push_back(state.device);
-  return present;
-}
 
 void give_gradient(const Param& p, const Tensor& g) {
   p.state().grad = g.to(p.value().dtype()).to(p.value().device());

@@ -12,8 +12,10 @@
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "optim/optimizer.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -29,16 +31,6 @@ Tensor mask_of(const Shape& shape, double zeros, uint64_t seed) {
   Rng rng(seed);
   for (int64_t i = 0; i < mask.elements(); ++i) mask.data<uint8_t>()[i] = rng.uniform() >= zeros;
   return mask;
-}
-
-template <class F>
-void on_every_isa(F f) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
-    set_isa(isa);
-    f();
-  }
-  set_isa(Isa::avx512);
 }
 
 struct Grads {

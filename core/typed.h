@@ -3,7 +3,7 @@
 
 #include "core/backend.h"
 
-namespace pare::cpu {
+namespace pare {
 
 // f(T{}) for f32 and f64; other types are not supported by the kernel.
 template <class F>
@@ -17,4 +17,4 @@ Status for_float(DType dtype, F&& f) {
   return Status::ok;
 }
 
-}  // namespace pare::cpu
+}  // namespace pare
