@@ -29,7 +29,8 @@ class Transform {
 };
 
 // frozen: masked elements stay zero: value, gradient and optimizer slots are masked.
-// soft: the value is masked when used, the gradient stays dense (for regrowth).
+// soft: value and gradient are masked where they are used; what lies behind the mask stays, and
+// comes back when the mask is lifted or moved.
 enum class MaskKind : uint8_t { none, frozen, soft };
 
 struct ParamState {

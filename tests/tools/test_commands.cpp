@@ -76,11 +76,7 @@ TEST_CASE("from training to integers by the command line alone") {
 TEST_CASE("mistakes end with the promised code and a sentence that helps") {
   if (!have_tool()) return;
   const Folder f;
-  const struct {
-    const char* args;
-    int code;
-    const char* says;
-  } cases[] = {
+  const Mistake cases[] = {
       {"trian", 1, "did you mean 'train'"},
       {"train lenet6 --data mnist", 1, "lenet5"},
       {"train mlp --data minst", 1, "mnist"},
@@ -107,11 +103,7 @@ TEST_CASE("mistakes end with the promised code and a sentence that helps") {
       {"data show nothing", 1, "unknown data set"},
   };
   for (const auto& c : cases) {
-    CAPTURE(c.args);
-    const Outcome o = run(f, c.args, true);
-    CAPTURE(o.out);
-    CHECK(o.code == c.code);
-    CHECK(o.out.find(c.says) != std::string::npos);
+    check_mistake(f, c);
   }
   // Damaged data: labels out of range, images cut short.
   fs::resize_file(f.path / "mnist/train-images-idx3-ubyte", 5000);

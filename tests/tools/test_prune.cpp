@@ -149,11 +149,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
   rewrite(f.path / "masked.pare", f.path / "kept.pare", "fc1.weight:kept", Tensor::zeros({100}));
   rewrite(f.path / "masked.pare", f.path / "newer.pare", "", {}, "\"version\":1", "\"version\":9");
   const auto model = bytes_of(f.path / "m.pare");
-  const struct {
-    const char* args;
-    int code;
-    const char* says;
-  } cases[] = {
+  const Mistake cases[] = {
       {"prune m.pare --sparsity 2", 1, "between 0 and 1"},
       {"prune m.pare --sparsity -0.1", 1, "between 0 and 1"},
       {"prune m.pare --sparsity 1", 1, "no layer is emptied"},
@@ -186,11 +182,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"sensitivity m.pare --images 50 --svg no/such/folder/s.svg", 5, "s.svg"},
   };
   for (const auto& c : cases) {
-    CAPTURE(c.args);
-    const Outcome o = run(f, c.args, true);
-    CAPTURE(o.out);
-    CHECK(o.code == c.code);
-    CHECK(o.out.find(c.says) != std::string::npos);
+    check_mistake(f, c);
     CHECK(bytes_of(f.path / "m.pare") == model);
     CHECK_FALSE(fs::exists(f.path / "m-pruned.pare"));
   }

@@ -71,6 +71,21 @@ inline Outcome run(const Folder& folder, const std::string& args, bool errors = 
   return o;
 }
 
+// A command that is refused: with which code, and a part of what it says.
+struct Mistake {
+  const char* args;
+  int code;
+  const char* says;
+};
+inline void check_mistake(const Folder& folder, const Mistake& mistake) {
+  const std::string args = mistake.args, says = mistake.says;
+  CAPTURE(args);
+  const Outcome o = run(folder, args, true);
+  CAPTURE(o.out);
+  CHECK(o.code == mistake.code);
+  CHECK(o.out.find(says) != std::string::npos);
+}
+
 inline json result(const Folder& folder, const std::string& args,
                    std::initializer_list<const char*> keys) {
   const Outcome o = run(folder, args + " --json");
