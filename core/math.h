@@ -57,12 +57,12 @@ PARE_HD inline T exp(T x) {
 template <class T>
 PARE_HD inline T log(T x) {
   constexpr bool wide = sizeof(T) == 8;
-  using Bits = std::conditional_t<wide, int64_t, int32_t>;
+  using Bits = std::conditional_t<wide, uint64_t, uint32_t>;
   constexpr int mantissa = wide ? 52 : 23;
   constexpr Bits half = wide ? Bits(0x3fe6a09e667f3bcdll) : Bits(0x3f3504f3);  // sqrt(1/2)
   const Bits b = std::bit_cast<Bits>(x);
-  const Bits k = (b - half) >> mantissa;
-  const T m = std::bit_cast<T>(Bits(b - (k << mantissa)));
+  const auto k = std::make_signed_t<Bits>(b - half) >> mantissa;
+  const T m = std::bit_cast<T>(Bits(b - (Bits(k) << mantissa)));
   const T f = (m - T(1)) / (m + T(1)), s = f * f;
   T p = wide ? T(1.0 / 23) : T(1.0 / 9);
   if constexpr (wide) {

@@ -2,6 +2,7 @@
 // everything lies on their boundary.
 #include "core/pointwise.h"
 
+#include <deque>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -123,7 +124,8 @@ Status masked_backward(const KernelArgs& args) {
 }
 
 const char* name_of(const char* op, const char* direction) {
-  return (new std::string(std::string(op) + direction))->c_str();  // lives as long as the table
+  static std::deque<std::string> names;  // live as long as the table
+  return names.emplace_back(std::string(op) + direction).c_str();
 }
 template <class... F>
 void add_rows(std::vector<KernelRow>& rows, pointwise::List<F...>) {

@@ -25,7 +25,7 @@ const Op definition{
                 "conv2d: input {} and weight {}, expected 4 axes each", x.shape(), w.shape());
           constexpr int64_t most = int64_t(1) << 20;
           check(stride >= 1 && padding >= 0 && dilation >= 1 && groups >= 1 && stride <= most &&
-                    padding <= most && dilation <= most,
+                    padding <= most && dilation <= most && groups <= w.size(0),
                 "conv2d: stride {}, padding {}, dilation {}, groups {} are out of range", stride,
                 padding, dilation, groups);
           check(w.size(0) % groups == 0 && x.size(1) == w.size(1) * groups,
