@@ -60,8 +60,7 @@ Layers judge(const Graph& graph, const std::string& plan) {
 
 }  // namespace
 
-std::string speed_report(const Graph& graph,
-                         const std::vector<std::pair<Latency, Latency>>& measured) {
+std::string speed_report(const Graph& graph, const MeasuredLatency& measured) {
   const std::string plan = compile(graph).describe();
   const Layers layers = judge(graph, plan);
   std::string text;

@@ -94,7 +94,6 @@ TEST_CASE("mistakes end with the promised code and a sentence that helps") {
       {"predict nothing.pare x.png", 2, "no such file"},
       {"prune nothing.pare --sparsity 2", 2, "no such file"},
       {"distill mlp", 1, "--teacher"},
-      {"prune m.pare --structure channel --sparsity 2", 1, "between 0 and 1"},
       {"prune m.pare --structure channel --widths 10,x", 1, "widths"},
       {"prune m.pare --structure channel --method snip", 1, "taylor"},
       {"prune m.pare --structure channel --when gradual", 1, "one-shot"},
