@@ -147,7 +147,10 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
   if (!have_tool()) return;
   const Folder f;
   REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
-  REQUIRE(run(f, "prune m.pare --epochs 0 --out masked.pare").code == 0);
+  REQUIRE(run(f, "prune m.pare --epochs 0 --sparsity 0.6 --out masked.pare").code == 0);
+  REQUIRE(run(f, "prune m.pare --epochs 0 --sparsity 0.95 --out few.pare").code == 0);
+  rewrite(f.path / "few.pare", f.path / "gaps.pare", "fc1.weight:gaps",
+          Tensor::full({1000}, 255, DType::u8));
   rewrite(f.path / "masked.pare", f.path / "mask.pare", "fc1.weight:mask",
           Tensor::zeros({100}, DType::u8));
   rewrite(f.path / "masked.pare", f.path / "kept.pare", "fc1.weight:kept", Tensor::zeros({100}));
@@ -184,6 +187,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"prune m.pare --average 1.5", 1, "average"},
       {"prune --resume m.pare.ckpt --epochs 3", 1, "excludes"},
       {"prune mask.pare", 2, "fc1.weight:mask"},
+      {"prune gaps.pare", 2, "fc1.weight:gaps"},
       {"prune kept.pare", 2, "its mask keeps"},
       {"prune newer.pare", 2, "newer pare"},
       {"prune m.pare --optim sgd --lr 1e9 --epochs 1", 3, "diverged"},
