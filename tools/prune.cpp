@@ -117,15 +117,8 @@ void add_prune(CLI::App& app) {
     if (i < last || i >= training) resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
   command->callback([run, command] {
-    PruneFlags& flags = run->flags;
-    if (!command->count("--sparsity")) flags.sparsity = default_sparsity(flags.structure);
-    if (flags.structure == "block") {
-      check(!command->count("--method"),
-            "--structure block removes the blocks that the loss misses least; --method {} has no "
-            "part in it",
-            flags.method);
-      flags.method = "loss";
-    }
+    if (run->resume.empty())
+      settle_prune_flags(run->flags, command->count("--sparsity"), command->count("--method"));
     run_prune(*run);
   });
 }

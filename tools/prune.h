@@ -65,6 +65,9 @@ struct PruneRun {
   int rounds() const;
 };
 
+// Fills in what follows from other options, where it was not `given`. Throws Error{usage} where it
+// was, but has no part in it.
+void settle_prune_flags(PruneFlags& flags, bool sparsity_given, bool method_given);
 // Throws Error{usage} for options that are out of range or do not go together; reads no file.
 void check_prune_flags(const PruneRun& run);
 

@@ -12,9 +12,6 @@ void add_channel_flags(CLI::App& command, ChannelFlags& flags);
 inline bool is_structured(const std::string& structure) {
   return structure == "channel" || structure == "block";
 }
-inline double default_sparsity(const std::string& structure) {
-  return structure == "channel" ? 0.5 : structure == "block" ? 0.3 : 0.9;
-}
 // Throws Error{usage} where flags are given that the structure has no use for, or that do not go
 // with channels and blocks.
 void check_channel_flags(const PruneRun& run);

@@ -1,4 +1,6 @@
 // The order of `pare prune`: what --when means, as rounds of eliminating and training.
+#include <cmath>
+
 #include "compress/prune/ramp.h"
 #include "tools/history.h"
 #include "tools/prune_channels.h"
@@ -77,6 +79,30 @@ int PruneRun::rounds() const {
   return 1;
 }
 
+void settle_prune_flags(PruneFlags& f, bool sparsity_given, bool method_given) {
+  if (f.structure.find_first_of("0123456789") == std::string::npos)
+    known("--structure", f.structure,
+          {"unstructured", "4x1", "8x1", "1x4", "2:4", "channel", "block"});
+  if (f.structure == "block") {
+    check(
+        !method_given,
+        "--structure block removes the blocks that the loss misses least; --method {} has no part "
+        "in it",
+        f.method);
+    f.method = "loss";
+  }
+  if (is_structured(f.structure)) {
+    if (!sparsity_given) f.sparsity = f.structure == "block" ? 0.3 : 0.5;
+    return;
+  }
+  const PruneStructure structure = parse_structure(f.structure);
+  if (!structure.is_n_of_m()) return;
+  const double own = 1 - double(structure.keep) / double(structure.of);
+  check(!sparsity_given || std::abs(f.sparsity - own) < 0.005,
+        "--structure {} has a sparsity of its own, {:.4g}; leave --sparsity out", f.structure, own);
+  f.sparsity = own;
+}
+
 void check_prune_flags(const PruneRun& run) {
   const PruneFlags& f = run.flags;
   known("--when", f.when, {"one-shot", "iterative", "gradual", "init", "lottery", "dynamic"});
@@ -91,6 +117,9 @@ void check_prune_flags(const PruneRun& run) {
   check(f.every >= 1, "--every {}, expected at least one step", f.every);
   check_channel_flags(run);
   if (is_structured(f.structure)) return;
+  for (const char* of_channels : {"bn-scale", "fpgm", "group"})
+    check(f.method != of_channels, "--method {} ranks channels: it goes with --structure channel",
+          f.method);
   make_criterion(f.method);
   const PruneStructure structure = parse_structure(f.structure);
   check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
