@@ -58,6 +58,12 @@ TEST_CASE("from training to integers by the command line alone") {
       {});
   CHECK(rounds["sparsity"].get<double>() == doctest::Approx(0.75).epsilon(0.01));
 
+  result(f, "summary m.pare --dot m.dot", {});
+  const auto dot = read_file((f.path / "m.dot").string(), 1 << 20);
+  const std::string picture(dot.begin(), dot.end());
+  CHECK(picture.starts_with("digraph"));
+  CHECK(picture.find("fc2/dense") != std::string::npos);
+
   const json student = result(f, "distill mlp --teacher m.pare --epochs 1 --out d.pare",
                               {"model", "test_accuracy", "teacher_accuracy", "file"});
   CHECK(student["teacher_accuracy"] == trained["test_accuracy"]);
