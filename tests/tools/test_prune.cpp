@@ -103,6 +103,11 @@ TEST_CASE("the control trains fresh weights under the same masks for as many epo
   CHECK(j["file"] == "p-scratch.pare");
   CHECK(zeros_of(f, "p-scratch.pare") == zeros_of(f, "p.pare"));
   CHECK(result(f, "eval p-scratch.pare", {})["accuracy"] == j["accuracy"]);
+
+  const json narrow = result(
+      f, "prune m.pare --structure channel --epochs 1 --control scratch --out n.pare", {"control"});
+  CHECK(narrow["control"]["epochs"] == 4);
+  CHECK(result(f, "summary n-scratch.pare", {})["params"] == narrow["params_after"]);
 }
 
 TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not") {
