@@ -24,16 +24,9 @@ struct Trial {
   }
 };
 
-double time_once(Plan::State& plan, const Tensor& x, Tensor& y) {
-  const auto start = std::chrono::steady_clock::now();
-  plan.run(x, y);
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
 // The quickest of some runs of each, in turn: at most `runs`, fewer once they took `limit`
 // microseconds.
-Trial measure(Plan::State& sparse, Plan::State& dense, int runs, double limit) {
+Trial measure(Plan::State& sparse, Plan::State& dense, PlanTimer timer, int runs, double limit) {
   Trial t;
   for (size_t i = 0; i < batches.size(); ++i) {
     Shape shape;
@@ -42,11 +35,11 @@ Trial measure(Plan::State& sparse, Plan::State& dense, int runs, double limit) {
     const Tensor x = dense.input_dtype == DType::f32 ? Tensor::full(shape, 0.5)
                                                      : Tensor::zeros(shape, dense.input_dtype);
     Tensor y;
-    time_once(sparse, x, y), time_once(dense, x, y);
+    timer(sparse, x, y), timer(dense, x, y);
     t.sparse[i] = t.dense[i] = 1e30;
     double total = 0;
     for (int k = 0; k < 3 || (k < runs && total < limit); ++k) {
-      const double s = time_once(sparse, x, y), d = time_once(dense, x, y);
+      const double s = timer(sparse, x, y), d = timer(dense, x, y);
       t.sparse[i] = std::min(t.sparse[i], s);
       t.dense[i] = std::min(t.dense[i], d);
       total += s + d;
@@ -64,22 +57,23 @@ std::string account(const Trial& t, const std::string& verdict) {
 }
 
 // Whether `sparse` holds against `dense`; a verdict against it has to stand a longer trial.
-bool holds(Plan::State& sparse, Plan::State& dense, Trial& trial) {
-  trial = measure(sparse, dense, 10, 2e4);
-  if (trial.sparse_is_slower()) trial = measure(sparse, dense, 60, 1e5);
+bool holds(Plan::State& sparse, Plan::State& dense, PlanTimer timer, Trial& trial) {
+  trial = measure(sparse, dense, timer, 10, 2e4);
+  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timer, 60, 1e5);
   return !trial.sparse_is_slower();
 }
 
-StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(SparseUse)>& make) {
+StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(SparseUse)>& make,
+                            PlanTimer timer) {
   StatePtr dense = make(SparseUse::nowhere);
   Trial all, trial;
-  if (holds(*sparse, *dense, all)) {
+  if (holds(*sparse, *dense, timer, all)) {
     sparse->account = account(all, "sparse layers stay");
     return sparse;
   }
   if (sparse->sparse_dense && sparse->sparse_conv) {
     StatePtr some = make(SparseUse::dense_layers);
-    if (some->sparse_dense && holds(*some, *dense, trial)) {
+    if (some->sparse_dense && holds(*some, *dense, timer, trial)) {
       some->account = account(trial, "sparse dense layers stay; with sparse convolutions ") +
                       account(all, "convolutions run dense");
       return some;
@@ -91,11 +85,18 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
 
 }  // namespace
 
-StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make) {
+double time_plan(Plan::State& plan, const Tensor& x, Tensor& y) {
+  const auto start = std::chrono::steady_clock::now();
+  plan.run(x, y);
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, PlanTimer timer) {
   StatePtr chosen = make(SparseUse::everywhere);
   if (!chosen->sparse_dense && !chosen->sparse_conv) return chosen;
   try {
-    chosen = hold_against_dense(std::move(chosen), make);
+    chosen = hold_against_dense(std::move(chosen), make, timer);
   } catch (const Error& e) {
     // An op of the graph's own may refuse the images of a trial, which are no real ones.
     chosen = make(SparseUse::everywhere);
