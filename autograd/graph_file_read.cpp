@@ -5,6 +5,7 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_file_words.h"
+#include "autograd/mask_code.h"
 #include "core/json.h"
 
 namespace pare {
@@ -24,13 +25,6 @@ std::map<std::string, TransformMaker>& transform_makers() {
   return *makers;
 }
 std::mutex transform_mutex;
-
-Tensor unpack_bits(const Tensor& bits, const Shape& shape) {
-  const Tensor mask = Tensor::empty(shape, DType::u8);
-  for (int64_t i = 0; i < mask.elements(); ++i)
-    mask.data<uint8_t>()[i] = bits.data<uint8_t>()[i / 8] >> (i % 8) & 1;
-  return mask;
-}
 
 // Elements a mask keeps, back in their places, with zeros elsewhere.
 template <class T>
@@ -134,8 +128,19 @@ class Reader {
     return t;
   }
   Tensor stored_mask(const std::string& name, const Shape& shape) const {
+    if (file_.has(prefix_ + name + ":gaps")) {
+      const Tensor gaps = tensor(name + ":gaps", DType::u8, nullptr);
+      // A few bytes stand for many elements, here alone; a file that lies must not fill the memory.
+      spread_bytes_ += shape.elements() * int64_t(sizeof(float));
+      need(spread_bytes_ <= activation_bytes(file_.file_bytes()),
+           "its sparse tensors would take {} bytes and more", spread_bytes_);
+      const auto mask = mask_from_gaps(gaps, shape);
+      need(mask.has_value(), "'{}:gaps' does not end with the {} elements of {}", name,
+           shape.elements(), shape);
+      return *mask;
+    }
     const Shape bits{(shape.elements() + 7) / 8};
-    return unpack_bits(tensor(name + ":mask", DType::u8, &bits), shape);
+    return mask_from_bits(tensor(name + ":mask", DType::u8, &bits), shape);
   }
   // The elements stored under `name`, as many as the mask keeps.
   Tensor kept_by(const Tensor& mask, const std::string& name) const {
@@ -208,6 +213,7 @@ class Reader {
 
   const Container& file_;
   std::string prefix_;
+  mutable int64_t spread_bytes_ = 0;  // of tensors whose masks lie as gaps
 };
 
 GraphValue read_value(const Reader& r, const Json& j) {

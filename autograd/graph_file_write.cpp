@@ -2,20 +2,13 @@
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_file_words.h"
+#include "autograd/mask_code.h"
 #include "core/json.h"
 
 namespace pare {
 namespace {
 
 using namespace graph_file;
-
-Tensor pack_bits(const Tensor& mask) {
-  const Tensor m = mask.to(Device{}).plain();
-  const Tensor bits = Tensor::zeros({(m.elements() + 7) / 8}, DType::u8);
-  for (int64_t i = 0; i < m.elements(); ++i)
-    bits.data<uint8_t>()[i / 8] |= uint8_t((m.data<uint8_t>()[i] != 0) << (i % 8));
-  return bits;
-}
 
 // The elements a mask keeps, in order.
 template <class T>
@@ -24,6 +17,10 @@ Tensor kept_elements(const Tensor& value, const Tensor& mask) {
   for (int64_t i = 0; i < value.elements(); ++i)
     if (mask.data<uint8_t>()[i]) kept.push_back(value.data<T>()[i]);
   return Tensor::from(kept, {int64_t(kept.size())});
+}
+
+void add_mask(ContainerWriter& writer, const std::string& name, const MaskCode& code) {
+  writer.add(name + (code.gaps ? ":gaps" : ":mask"), code.bytes);
 }
 
 Json to_json(const Ints& ints) {
@@ -54,9 +51,10 @@ bool write_sparse(ContainerWriter& writer, const Tensor& constant, const std::st
   if (t.dtype() == DType::i8) {
     const Tensor mask = Tensor::empty(t.shape(), DType::u8);
     for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
-    const Tensor kept = kept_elements<int8_t>(t, mask), bits = pack_bits(mask);
-    if (kept.bytes() + bits.bytes() < t.bytes()) {
-      writer.add(name + ":mask", bits);
+    const Tensor kept = kept_elements<int8_t>(t, mask);
+    const MaskCode code = encode_mask(mask);
+    if (kept.bytes() + code.bytes.bytes() < t.bytes()) {
+      add_mask(writer, name, code);
       writer.add(name + ":kept", kept);
       return true;
     }
@@ -80,7 +78,7 @@ Json write_param(ContainerWriter& writer, const Param& param, const std::string&
   const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
   if (s.mask_kind != MaskKind::none) {
     out["mask"] = to_word(masks, s.mask_kind);
-    writer.add(tensor_name + ":mask", pack_bits(mask));
+    add_mask(writer, tensor_name, encode_mask(mask));
   }
   if (s.mask_kind == MaskKind::frozen) {  // zeros are known: only the rest is stored
     writer.add(tensor_name + ":kept", value.dtype() == DType::f64

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <utility>
+#include <vector>
 
 #include "autograd/graph.h"
 
@@ -15,6 +16,9 @@ struct Latency {
 // Runs the compiled plan of `graph` on random images on the CPU, again and again for about
 // `seconds` per batch size.
 Latency measure_latency(Graph& graph, int64_t batch, double seconds = 0.5);
+// Before and after, a pair a batch size.
+using MeasuredLatency = std::vector<std::pair<Latency, Latency>>;
+
 // Two networks in turn, so that both see the same machine.
 std::pair<Latency, Latency> compare_latency(Graph& a, Graph& b, int64_t batch,
                                             double seconds = 1.0);

@@ -33,6 +33,12 @@ void go_on(PruneRun& run) {
        run.checkpoint->options.epochs);
 }
 
+bool looks_at_data(const PruneRun& run) {
+  if (run.criterion) return run.criterion->needs_data();
+  return run.flags.structure == "block" ||
+         make_channel_criterion(run.flags.method, run.common.seed)->needs_data();
+}
+
 void run_prune(PruneRun& run) {
   run.common.apply();
   check(run.flags.file.empty() != run.resume.empty(),
@@ -49,8 +55,9 @@ void run_prune(PruneRun& run) {
           : fmt::format("--when {} looks at weights and gradients while it trains, on the CPU",
                         when));
   check_precision(run.training, run.device);
-  run.criterion = make_criterion(run.flags.method, run.common.seed);
-  if (run.criterion->needs_data()) run.sample = pruning_sample(run.data);
+  if (!is_structured(run.flags.structure))
+    run.criterion = make_criterion(run.flags.method, run.common.seed);
+  if (looks_at_data(run)) run.sample = pruning_sample(run.data);
   prune_and_train(run);
   save_graph(run.graph, run.out);
   run.after = evaluate(run.graph, run.data.test, run.data.preprocessing);
@@ -99,8 +106,7 @@ void add_prune(CLI::App& app) {
                       "step whose weights lottery tickets go back to; 0: the initial ones");
   command->add_option("--control", f.control,
                       "scratch: train fresh weights under the same masks as long, and compare");
-  auto structured = std::make_shared<StructuredFlags>();
-  add_structured(*command, *structured);
+  add_channel_flags(*command, run->channels);
   const size_t last = command->get_options().size();
   add_common(*command, run->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t training = command->get_options().size();
@@ -110,23 +116,10 @@ void add_prune(CLI::App& app) {
   for (size_t i = first; i < options.size(); ++i)
     if (i < last || i >= training) resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
-  command->callback([run, structured, command] {
-    const PruneFlags& flags = run->flags;
-    check_structured(*structured, flags.structure);
-    if (!is_structured(flags.structure)) return run_prune(*run);
-    StructuredPruning how{.common = run->common,
-                          .training = run->training,
-                          .flags = *structured,
-                          .file = flags.file,
-                          .method = flags.method,
-                          .structure = flags.structure,
-                          .scope = flags.scope,
-                          .when = flags.when,
-                          .control = flags.control,
-                          .sparsity = {},
-                          .rounds = flags.rounds.value_or(3)};
-    if (command->count("--sparsity")) how.sparsity = flags.sparsity;
-    prune_structured(how);
+  command->callback([run, command] {
+    if (run->resume.empty())
+      settle_prune_flags(run->flags, command->count("--sparsity"), command->count("--method"));
+    run_prune(*run);
   });
 }
 

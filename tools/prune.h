@@ -1,7 +1,8 @@
 // What the files of `pare prune` share: the options, and a run from the file that is read to the
 // report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
-// prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_train.cpp trains,
-// prune_report.cpp measures and prints, prune_speed.cpp explains what became of the speed.
+// prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_channels.cpp
+// channels and blocks, prune_train.cpp trains, prune_report.cpp measures and prints,
+// prune_speed.cpp explains what became of the speed.
 #pragma once
 
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "compress/prune/lottery.h"
 #include "compress/prune/prune.h"
+#include "compress/prune/structured/prune_channels.h"
 #include "optim/evaluate.h"
 #include "tools/training.h"
 
@@ -27,20 +29,29 @@ struct PruneFlags {
   int64_t rewind = 0;                      // step whose weights a lottery ticket goes back to
 };
 
+struct ChannelFlags {
+  std::optional<double> macs, floor;
+  std::vector<int64_t> widths;
+  int64_t round_to = 1;
+};
+
 struct PruneRun {
   CommonOptions common;
   TrainingFlags training;
   PruneFlags flags;
+  ChannelFlags channels;
   std::string resume;
 
   Graph graph, original;  // being pruned; as it was
   Dataset data;
   std::string out;
   Device device;  // of the trainings; what looks for weights works on the CPU
-  std::unique_ptr<Criterion> criterion;
+  std::unique_ptr<Criterion> criterion;  // none for channels and blocks
   std::vector<Batch> sample;             // what the criterion looks at, where it needs data
   int round = 1;                         // that is being pruned or trained
   int64_t epochs = 0;                    // trained in this run
+  std::vector<PrunedGroup> groups;       // of channels: before the first round, after the last
+  std::vector<std::string> removed;      // residual blocks
   Evaluation before, pruned, after;      // on the test part; pruned: before the last training
   std::optional<Checkpoint> checkpoint;  // of the training to go on with
   struct Control {
@@ -54,6 +65,9 @@ struct PruneRun {
   int rounds() const;
 };
 
+// Fills in what follows from other options, where it was not `given`. Throws Error{usage} where it
+// was, but has no part in it.
+void settle_prune_flags(PruneFlags& flags, bool sparsity_given, bool method_given);
 // Throws Error{usage} for options that are out of range or do not go together; reads no file.
 void check_prune_flags(const PruneRun& run);
 
@@ -67,7 +81,8 @@ void prune_and_train(PruneRun& run);
 void eliminate(PruneRun& run, double sparsity);
 // Trains `graph`, or goes on with the checkpoint. `ticket`, where there is one, is filled.
 void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket = nullptr);
-// Trains fresh weights under the same masks for as long as the pruned network was trained.
+// Trains fresh weights of the same shapes, under the same masks, for as long as the pruned network
+// was trained.
 void train_control(PruneRun& run);
 // Prints accuracy, size and speed before and after. `out` is written.
 void report(PruneRun& run);

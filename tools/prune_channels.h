@@ -1,36 +1,28 @@
 // `pare prune --structure channel` and `block`: pruning that makes the network itself smaller.
+// The rounds, trainings and the report are those of all pruning; here is what differs.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "tools/training.h"
+#include "tools/compress_report.h"
+#include "tools/prune.h"
 
 namespace pare::tool {
 
-struct StructuredFlags {
-  std::optional<double> macs, floor;
-  std::vector<int64_t> widths;
-  int64_t round_to = 1;
-};
-void add_structured(CLI::App& command, StructuredFlags& flags);
+void add_channel_flags(CLI::App& command, ChannelFlags& flags);
 
 inline bool is_structured(const std::string& structure) {
   return structure == "channel" || structure == "block";
 }
-// Throws Error{usage} where flags are given that the structure has no use for.
-void check_structured(const StructuredFlags& flags, const std::string& structure);
+// Throws Error{usage} where flags are given that the structure has no use for, or that do not go
+// with channels and blocks.
+void check_channel_flags(const PruneRun& run);
 
-struct StructuredPruning {
-  CommonOptions common;
-  TrainingFlags training;
-  StructuredFlags flags;
-  std::string file, method, structure, scope, when, control;
-  std::optional<double> sparsity;  // default: half the channels
-  int rounds = 1;
-};
-// Reads the file, removes, fine-tunes, saves and reports.
-void prune_structured(const StructuredPruning& options);
+// Removes channels or blocks until `sparsity` of those of the original network are gone, and notes
+// it in `run.groups` or `run.removed`.
+void eliminate_structured(PruneRun& run, double sparsity);
+
+// What the report says beyond accuracy, MACs, bytes and latency.
+void add_structured_facts(PruneRun& run, Json& json, std::vector<BeforeAfter>& rows);
+// What became of the speed, in sentences, a line a batch size.
+std::string structured_speed(double fewer_macs, const MeasuredLatency& measured);
 
 }  // namespace pare::tool

@@ -1,6 +1,6 @@
 // The elimination of `pare prune`: one pass that removes weights, by the structure asked for.
 #include "compress/batch_norm.h"
-#include "tools/prune.h"
+#include "tools/prune_channels.h"
 
 namespace pare::tool {
 namespace {
@@ -11,9 +11,7 @@ void describe(const PruneRun& run, const std::vector<PrunedLayer>& layers) {
     kept += l.kept;
     all += l.elements;
   }
-  note(run.common, "accuracy {} before, {} after pruning {} of the weights",
-       percent(run.before.accuracy), percent(run.pruned.accuracy),
-       percent(1 - double(kept) / double(all)));
+  note(run.common, "{} of the weights are gone", percent(1 - double(kept) / double(all)));
   for (const PrunedLayer& l : layers)
     note(run.common, "  {:<24} {:>8} of {:>8} kept ({})", l.name, l.kept, l.elements,
          percent(double(l.kept) / double(l.elements)));
@@ -33,6 +31,16 @@ void tell_limits(const PruneRun& run, const PruneStructure& structure) {
   }
 }
 
+void mask_weights(PruneRun& run, double sparsity) {
+  PruneOptions how = run.how();
+  how.sparsity = sparsity;
+  if (run.round <= 1) tell_limits(run, how.structure);
+  const bool untrained = run.flags.when == "init";
+  if (untrained) reestimate_batch_norm(run.graph, run.data, {.batches = 8});
+  describe(run, prune_in_rounds(run.graph, *run.criterion, how, untrained ? run.rounds() : 1,
+                                run.sample));
+}
+
 }  // namespace
 
 PruneOptions PruneRun::how() const {
@@ -42,17 +50,13 @@ PruneOptions PruneRun::how() const {
 }
 
 void eliminate(PruneRun& run, double sparsity) {
-  PruneOptions how = run.how();
-  how.sparsity = sparsity;
-  if (run.round <= 1) tell_limits(run, how.structure);
-  const bool untrained = run.flags.when == "init";
-  if (untrained) reestimate_batch_norm(run.graph, run.data, {.batches = 8});
-  const auto layers =
-      prune_in_rounds(run.graph, *run.criterion, how, untrained ? run.rounds() : 1, run.sample);
+  is_structured(run.flags.structure) ? eliminate_structured(run, sparsity)
+                                     : mask_weights(run, sparsity);
   if (reestimate_batch_norm(run.graph, run.data) > 0)
     note(run.common, "statistics of batch norms were estimated again");
   run.pruned = evaluate(run.graph, run.data.test, run.data.preprocessing);
-  describe(run, layers);
+  note(run.common, "accuracy {} before, {} after pruning", percent(run.before.accuracy),
+       percent(run.pruned.accuracy));
 }
 
 }  // namespace pare::tool

@@ -1,10 +1,10 @@
 // The report of `pare prune`: accuracy, size and speed before and after.
+#include <algorithm>
 #include <cstdio>
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
-#include "tools/compress_report.h"
-#include "tools/prune.h"
+#include "tools/prune_channels.h"
 #include "tools/prune_speed.h"
 
 namespace pare::tool {
@@ -22,13 +22,22 @@ int64_t bytes_before(const PruneRun& run) {
   return bytes;
 }
 
+void add_zeros(const GraphSummary& s, const GraphSummary& t, std::vector<BeforeAfter>& rows) {
+  const auto zeros = [](const GraphSummary& g) {
+    return percent(1 - double(g.nonzero) / double(g.params));
+  };
+  rows.push_back({"nonzero weights", std::to_string(s.nonzero), std::to_string(t.nonzero)});
+  rows.push_back({"zeros in all weights", zeros(s), zeros(t)});
+}
+
 }  // namespace
 
 void report(PruneRun& run) {
   const PruneFlags& f = run.flags;
+  const bool structured = is_structured(f.structure);
   const GraphSummary s = summarize(run.original), t = summarize(run.graph);
-  const auto [l, m] = compare_latency(run.original, run.graph, 1);
-  const auto [l64, m64] = compare_latency(run.original, run.graph, 64);
+  const MeasuredLatency measured = {compare_latency(run.original, run.graph, 1),
+                                    compare_latency(run.original, run.graph, 64)};
   const int64_t b = bytes_before(run), c = file_bytes(run.out);
   Json json = {{"method", f.method},
                {"structure", f.structure},
@@ -41,34 +50,38 @@ void report(PruneRun& run) {
                {"macs_after", t.effective_macs},
                {"file_bytes_before", b},
                {"file_bytes_after", c},
-               {"latency_before_ms", l.p50_ms},
-               {"latency_after_ms", m.p50_ms},
-               {"latency_batch64_before_ms", l64.p50_ms},
-               {"latency_batch64_after_ms", m64.p50_ms},
+               {"latency_before_ms", measured[0].first.p50_ms},
+               {"latency_after_ms", measured[0].second.p50_ms},
+               {"latency_batch64_before_ms", measured[1].first.p50_ms},
+               {"latency_batch64_after_ms", measured[1].second.p50_ms},
                {"file", run.out}};
+  std::vector<BeforeAfter> rows = {
+      {"test accuracy", percent(run.before.accuracy), percent(run.after.accuracy)}};
+  if (structured)
+    add_structured_facts(run, json, rows);
+  else
+    add_zeros(s, t, rows);
+  rows.push_back({"effective MACs", human_count(double(s.effective_macs)),
+                  human_count(double(t.effective_macs))});
+  rows.push_back({"file", human_bytes(double(b)), human_bytes(double(c))});
+  for (const auto& [before, after] : measured)
+    rows.push_back({fmt::format("latency, batch {}", before.batch), milliseconds(before),
+                    milliseconds(after)});
   std::string control;
   if (run.control) {
     const auto& [epochs, result, path] = *run.control;
     json["control"] = {
         {"kind", f.control}, {"epochs", epochs}, {"accuracy", result.accuracy}, {"file", path}};
-    control = fmt::format("\nfresh weights under the same masks, {} epochs: {}", epochs,
+    control = fmt::format("\nfresh weights {}, {} epochs: {}",
+                          structured ? "of the same shapes" : "under the same masks", epochs,
                           percent(result.accuracy));
   }
-  const auto zeros = [](const GraphSummary& g) {
-    return percent(1 - double(g.nonzero) / double(g.params));
-  };
-  print_result(run.common, json,
-               before_after_table(
-                   {{"test accuracy", percent(run.before.accuracy), percent(run.after.accuracy)},
-                    {"nonzero weights", std::to_string(s.nonzero), std::to_string(t.nonzero)},
-                    {"zeros in all weights", zeros(s), zeros(t)},
-                    {"effective MACs", human_count(double(s.effective_macs)),
-                     human_count(double(t.effective_macs))},
-                    {"file", human_bytes(double(b)), human_bytes(double(c))},
-                    {"latency, batch 1", milliseconds(l), milliseconds(m)},
-                    {"latency, batch 64", milliseconds(l64), milliseconds(m64)}}) +
-                   control + speed_report(run.graph, {{l, m}, {l64, m64}}) +
-                   fmt::format("\nsaved {}", run.out));
+  const double fewer = double(s.effective_macs) / double(std::max<int64_t>(1, t.effective_macs));
+  print_result(
+      run.common, json,
+      before_after_table(rows) + control +
+          (structured ? structured_speed(fewer, measured) : speed_report(run.graph, measured)) +
+          fmt::format("\nsaved {}", run.out));
 }
 
 }  // namespace pare::tool

@@ -27,6 +27,18 @@ std::string line_of(const std::string& plan, const std::string& node) {
   return plan.substr(at, plan.find('\n', at) - at);
 }
 
+std::string why_dense(const Graph& graph, const std::string& node, const std::string& line,
+                      const std::string& plan) {
+  if (line.find("% zeros") != std::string::npos)
+    return "measured, no sparse kernel is faster there";
+  const std::string_view op = graph.nodes[size_t(graph.find_node(node))].op->name;
+  if (!op.starts_with("dense") && !op.starts_with("conv2d"))
+    return fmt::format("{} has no sparse kernel", op);
+  if (plan.find("run dense") != std::string::npos || plan.find("runs dense") != std::string::npos)
+    return "measured, the plan as a whole is faster so";
+  return "too few zeros for a sparse kernel to be tried";
+}
+
 struct Layers {
   bool any_sparse = false;
   std::string dense;  // a line for each that runs dense although it has zeros
@@ -40,19 +52,15 @@ Layers judge(const Graph& graph, const std::string& plan) {
     const bool sparse = line.find("sparse") != std::string::npos;
     found.any_sparse = found.any_sparse || sparse;
     if (zeros == 0 || sparse || line.empty()) continue;
-    const bool tried = line.find("% zeros") != std::string::npos;
-    const GraphNode& node = graph.nodes[size_t(graph.find_node(w.node))];
     found.dense += fmt::format("\n  {} ({:.0f} % zeros) runs dense: {}", w.node, 100 * zeros,
-                               tried ? "measured, no sparse kernel is faster there"
-                                     : fmt::format("{} has no sparse kernel", node.op->name));
+                               why_dense(graph, w.node, line, plan));
   }
   return found;
 }
 
 }  // namespace
 
-std::string speed_report(const Graph& graph,
-                         const std::vector<std::pair<Latency, Latency>>& measured) {
+std::string speed_report(const Graph& graph, const MeasuredLatency& measured) {
   const std::string plan = compile(graph).describe();
   const Layers layers = judge(graph, plan);
   std::string text;

@@ -3,17 +3,13 @@
 #pragma once
 
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "autograd/graph.h"
 #include "tools/latency.h"
 
 namespace pare::tool {
 
-// `measured`: before and after, a pair a batch size. Ends with the plan's own account of its
-// kernels.
-std::string speed_report(const Graph& graph,
-                         const std::vector<std::pair<Latency, Latency>>& measured);
+// Ends with the plan's own account of its kernels.
+std::string speed_report(const Graph& graph, const MeasuredLatency& measured);
 
 }  // namespace pare::tool

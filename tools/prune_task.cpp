@@ -23,6 +23,11 @@ void each_field(Run& r, F&& f) {
   f("every", p.every);
   f("fraction", p.fraction);
   f("rewind", p.rewind);
+  auto& s = r.channels;
+  f("macs", s.macs);
+  f("floor", s.floor);
+  f("widths", s.widths);
+  f("round_to", s.round_to);
   auto& t = r.training;
   f("epochs", t.epochs);
   f("optimizer", t.optimizer);
@@ -49,8 +54,19 @@ void each_field(Run& r, F&& f) {
   f("trained_epochs", r.epochs);
   f("accuracy_before", r.before.accuracy);
   f("accuracy_pruned", r.pruned.accuracy);
+  f("groups", r.groups);
+  f("removed", r.removed);
 }
 
+void write(Json& j, const char* name, const std::vector<PrunedGroup>& groups) {
+  j[name] = Json::array();
+  for (const PrunedGroup& g : groups) j[name].push_back({g.name, g.channels, g.kept});
+}
+void read(const Json& j, const char* name, std::vector<PrunedGroup>& groups) {
+  groups.clear();
+  for (const Json& g : j.at(name))
+    groups.push_back({g.at(0).get<std::string>(), g.at(1).get<int64_t>(), g.at(2).get<int64_t>()});
+}
 template <class T>
 void write(Json& j, const char* name, const T& value) {
   j[name] = value;

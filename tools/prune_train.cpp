@@ -79,7 +79,7 @@ void train_control(PruneRun& run) {
     o.epochs = run.epochs + (before > 0 ? before : usual);
   }
   o.out = run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
-  note(run.common, "the control: fresh weights under the same masks, {} epochs", o.epochs);
+  note(run.common, "the control: fresh weights of the same shapes and masks, {} epochs", o.epochs);
   to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);
   set_task_loss(trainer, o.task, fresh);

@@ -1,7 +1,9 @@
 // The order of `pare prune`: what --when means, as rounds of eliminating and training.
+#include <cmath>
+
 #include "compress/prune/ramp.h"
 #include "tools/history.h"
-#include "tools/prune.h"
+#include "tools/prune_channels.h"
 #include "tools/summary.h"
 
 namespace pare::tool {
@@ -15,13 +17,15 @@ void known(const char* option, const std::string& value,
 
 void write_history(PruneRun& run) {
   const PruneFlags& f = run.flags;
-  add_history(run.graph, {{"did", "prune"},
-                          {"method", f.method},
-                          {"structure", f.structure},
-                          {"scope", f.scope},
-                          {"when", f.when},
-                          {"rounds", run.rounds()},
-                          {"sparsity", f.sparsity}});
+  Json entry = {{"did", "prune"},   {"method", f.method}, {"structure", f.structure},
+                {"scope", f.scope}, {"when", f.when},     {"rounds", run.rounds()}};
+  if (run.channels.macs)
+    entry["macs"] = *run.channels.macs;
+  else if (!run.channels.widths.empty())
+    entry["widths"] = run.channels.widths;
+  else
+    entry["sparsity"] = f.sparsity;
+  add_history(run.graph, entry);
 }
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
@@ -75,20 +79,49 @@ int PruneRun::rounds() const {
   return 1;
 }
 
+void settle_prune_flags(PruneFlags& f, bool sparsity_given, bool method_given) {
+  if (f.structure.find_first_of("0123456789") == std::string::npos)
+    known("--structure", f.structure,
+          {"unstructured", "4x1", "8x1", "1x4", "2:4", "channel", "block"});
+  if (f.structure == "block") {
+    check(
+        !method_given,
+        "--structure block removes the blocks that the loss misses least; --method {} has no part "
+        "in it",
+        f.method);
+    f.method = "loss";
+  }
+  if (is_structured(f.structure)) {
+    if (!sparsity_given) f.sparsity = f.structure == "block" ? 0.3 : 0.5;
+    return;
+  }
+  const PruneStructure structure = parse_structure(f.structure);
+  if (!structure.is_n_of_m()) return;
+  const double own = 1 - double(structure.keep) / double(structure.of);
+  check(!sparsity_given || std::abs(f.sparsity - own) < 0.005,
+        "--structure {} has a sparsity of its own, {:.4g}; leave --sparsity out", f.structure, own);
+  f.sparsity = own;
+}
+
 void check_prune_flags(const PruneRun& run) {
   const PruneFlags& f = run.flags;
   known("--when", f.when, {"one-shot", "iterative", "gradual", "init", "lottery", "dynamic"});
   known("--control", f.control, {"none", "scratch"});
-  make_criterion(f.method);
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);
-  const PruneStructure structure = parse_structure(f.structure);
   check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,
         "--rounds {}, expected 1 to 1000", *f.rounds);
   check(f.rewind >= 0, "--rewind {}, expected a step of at least 0", f.rewind);
   check(f.ramp_begin >= 0 && f.ramp_begin < f.ramp_end && f.ramp_end <= 1,
         "--ramp-begin {}, --ramp-end {}: expected 0 <= begin < end <= 1", f.ramp_begin, f.ramp_end);
   check(f.every >= 1, "--every {}, expected at least one step", f.every);
+  check_channel_flags(run);
+  if (is_structured(f.structure)) return;
+  for (const char* of_channels : {"bn-scale", "fpgm", "group"})
+    check(f.method != of_channels, "--method {} ranks channels: it goes with --structure channel",
+          f.method);
+  make_criterion(f.method);
+  const PruneStructure structure = parse_structure(f.structure);
   check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
         "--when {} changes the sparsity step by step; {} has one only", f.when, f.structure);
   check(run.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",

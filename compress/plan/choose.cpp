@@ -38,8 +38,6 @@ struct Values {
   }
 };
 
-std::string micros(double us) { return std::to_string(us).substr(0, us < 1000 ? 5 : 6) + " us"; }
-
 int64_t percent_zeros(const Tensor& w) {
   return 100 * std::count(w.data<float>(), w.data<float>() + w.elements(), 0.0f) / w.elements();
 }
@@ -113,6 +111,8 @@ std::string span(size_t c) {
 }
 
 }  // namespace
+
+std::string micros(double us) { return std::to_string(us).substr(0, us < 1000 ? 5 : 6) + " us"; }
 
 bool worth_trying_sparse(const Tensor& weight) { return percent_zeros(weight) >= 30; }
 

@@ -8,7 +8,7 @@
 #include "compress/passes/edit.h"
 #include "compress/passes/passes.h"
 #include "compress/plan/sparse_forms.h"
-#include "compress/plan/state.h"
+#include "compress/plan/whole_plan.h"
 
 namespace pare {
 namespace {
@@ -17,8 +17,8 @@ using namespace plan;
 
 class Compiler {
  public:
-  Compiler(Graph graph, Plan::State& state, const PlanOptions& options)
-      : g_(std::move(graph)), s_(state), options_(options) {}
+  Compiler(Graph graph, Plan::State& state, SparseUse sparse, bool winograd)
+      : g_(std::move(graph)), s_(state), sparse_(sparse), winograd_(winograd) {}
 
   void run() {
     const size_t n = g_.values.size();
@@ -190,8 +190,9 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    emit(options_.sparse ? sparse_or_dense_step(spec) : dense_step(spec), node.name,
-         std::move(inputs), y, Layout::plain);
+    StepPtr step = sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec);
+    s_.sparse_dense = s_.sparse_dense || step->kernel.starts_with("sparse");
+    emit(std::move(step), node.name, std::move(inputs), y, Layout::plain);
     return true;
   }
 
@@ -220,20 +221,25 @@ class Compiler {
     spec.dilation = node.attrs.integer("dilation");
     spec.groups = node.attrs.integer("groups");
     spec.relu = node.attrs.integer("relu", 0);
-    spec.winograd = options_.winograd;
+    spec.winograd = winograd_;
     if (residual) spec.residual = node.inputs[3];
     ConvChoice choice;
-    if (options_.sparse && worth_trying_sparse(spec.weight))
+    if (tries_sparse(spec.weight))
       choice = choose_conv(spec, {.x_plain = lies(node.inputs[0], Layout::plain),
                                   .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
                                   .y_nhwc = wanted_nhwc(y)});
     const Layout layout = choice.rows > 0 ? Layout::plain : Layout::nhwc;
+    s_.sparse_conv = s_.sparse_conv || choice.rows > 0;
     std::vector<int> inputs{as(node.inputs[0], layout)};
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
     StepPtr step = choice.rows > 0 ? sparse_conv_step(spec, choice.rows) : conv_step(spec);
     step->kernel += choice.why;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
+  }
+
+  bool tries_sparse(const Tensor& conv_weight) const {
+    return sparse_ == SparseUse::everywhere && worth_trying_sparse(conv_weight);
   }
 
   bool lies(int v, Layout layout) const {
@@ -247,7 +253,7 @@ class Compiler {
       const GraphNode& node = g_.nodes[size_t(reader)];
       const std::string_view op = node.op->name;
       if (op == "conv2d" || op == "conv2d_add") {
-        if (!known_f32(node.inputs[1]) || !worth_trying_sparse(known(node.inputs[1]))) return true;
+        if (!known_f32(node.inputs[1]) || !tries_sparse(known(node.inputs[1]))) return true;
       } else if (keeps_layout(op) && wanted_nhwc(node.outputs[0])) {
         return true;
       }
@@ -352,7 +358,8 @@ class Compiler {
 
   Graph g_;
   Plan::State& s_;
-  PlanOptions options_;
+  SparseUse sparse_;
+  bool winograd_;
   std::vector<Tensor> known_;  // by value: what is known at compile time
   std::vector<Layout> layouts_;
   std::vector<Shape> images_;       // shape at one image
@@ -362,6 +369,12 @@ class Compiler {
 
 }  // namespace
 
+plan::StatePtr plan::build_plan(const Graph& graph, SparseUse sparse, bool winograd) {
+  auto state = std::make_unique<Plan::State>();
+  Compiler(graph.clone(), *state, sparse, winograd).run();
+  return state;
+}
+
 Plan compile(const Graph& graph, const PlanOptions& options) {
   graph.verify();
   const RecorderScope unrecorded(nullptr);
@@ -370,9 +383,8 @@ Plan compile(const Graph& graph, const PlanOptions& options) {
   fuse_activation(g);
   fuse_residual(g);
   fuse_activation(g);
-  auto state = std::make_unique<Plan::State>();
-  Compiler(std::move(g), *state, options).run();
-  return Plan(std::move(state));
+  const auto make = [&](SparseUse sparse) { return build_plan(g, sparse, options.winograd); };
+  return Plan(options.sparse ? quickest_plan(make) : make(SparseUse::nowhere));
 }
 
 }  // namespace pare

@@ -89,45 +89,44 @@ void Plan::State::run_images(const std::byte* x, std::byte* y, int64_t images, b
   give(std::move(w));
 }
 
-void Plan::run(const Tensor& input, Tensor& out) const {
-  State& s = *state_;
-  const Ints& expected = s.input_shape;
-  check(input.rank() == expected.size() && input.dtype() == s.input_dtype,
-        "the plan takes {} with {} axes, the input is {} {}", s.input_dtype, expected.size(),
-        input.dtype(), input.shape());
-  const int64_t batch = input.size(0);
-  for (int i = 1; i < input.rank(); ++i)
-    check(input.size(i) == expected[i], "the plan takes {} on axis {}, the input is {}",
-          expected[i], i, input.shape());
-  check(batch >= 0 && input.device() == Device{}, "the plan runs on the CPU, the input is on {}",
-        to_string(input.device()));
-  const Tensor x = input.plain();
+void Plan::State::run(const Tensor& images, Tensor& out) {
+  const Ints& expected = input_shape;
+  check(images.rank() == expected.size() && images.dtype() == input_dtype,
+        "the plan takes {} with {} axes, the input is {} {}", input_dtype, expected.size(),
+        images.dtype(), images.shape());
+  const int64_t batch = images.size(0);
+  for (int i = 1; i < images.rank(); ++i)
+    check(images.size(i) == expected[i], "the plan takes {} on axis {}, the input is {}",
+          expected[i], i, images.shape());
+  check(batch >= 0 && images.device() == Device{}, "the plan runs on the CPU, the input is on {}",
+        to_string(images.device()));
+  const Tensor x = images.plain();
   Shape shape;
-  for (int i = 0; i < s.output_shape.size(); ++i)
-    shape.push_back(s.output_shape.symbolic >> i & 1 ? s.output_shape[i] * batch
-                                                     : s.output_shape[i]);
-  const bool fits = out.defined() && out.shape() == shape && out.dtype() == s.output_dtype &&
+  for (int i = 0; i < output_shape.size(); ++i)
+    shape.push_back(output_shape.symbolic >> i & 1 ? output_shape[i] * batch : output_shape[i]);
+  const bool fits = out.defined() && out.shape() == shape && out.dtype() == output_dtype &&
                     out.format() == Format::plain && out.device() == Device{} && out.unique();
-  if (!fits) out = Tensor::empty(shape, s.output_dtype);
+  if (!fits) out = Tensor::empty(shape, output_dtype);
   if (batch == 0) return;
   const auto* from = static_cast<const std::byte*>(x.raw());
   auto* to = static_cast<std::byte*>(out.raw());
   const int64_t workers = threads();
-  if (!s.splits || (workers > 1 && batch < 2 * workers))
+  if (!splits || (workers > 1 && batch < 2 * workers))
     // Every step is cut instead; the tile that holds one call flushes denormals as others do.
-    return workers == 1 ? parallel_for(1, [&](int64_t) { s.run_images(from, to, batch, false); })
-                        : s.run_images(from, to, batch, true);
-  const int64_t fitting = std::max<int64_t>(cache_bytes / std::max<int64_t>(s.arena_bytes, 1), 4);
+    return workers == 1 ? parallel_for(1, [&](int64_t) { run_images(from, to, batch, false); })
+                        : run_images(from, to, batch, true);
+  const int64_t fitting = std::max<int64_t>(cache_bytes / std::max<int64_t>(arena_bytes, 1), 4);
   int64_t frames = (batch + fitting - 1) / fitting;
   frames = std::min(batch, (frames + workers - 1) / workers * workers);
-  s.reserve(std::min(workers, frames), (batch + frames - 1) / frames);
+  reserve(std::min(workers, frames), (batch + frames - 1) / frames);
   const auto in_size = int64_t(x.bytes()) / batch, out_size = int64_t(out.bytes()) / batch;
   parallel_for(frames, [&](int64_t i) {
     const int64_t first = batch * i / frames, last = batch * (i + 1) / frames;
-    s.run_images(from + first * in_size, to + first * out_size, last - first, false);
+    run_images(from + first * in_size, to + first * out_size, last - first, false);
   });
 }
 
+void Plan::run(const Tensor& x, Tensor& out) const { state_->run(x, out); }
 Tensor Plan::operator()(const Tensor& x) const {
   Tensor out;
   run(x, out);
@@ -180,6 +179,7 @@ std::string Plan::describe() const {
   std::string text;
   for (const plan::StepPtr& step : state_->steps)
     text += message("{}: {}\n", step->name, step->kernel);
+  if (!state_->account.empty()) text += message("the whole plan: {}\n", state_->account);
   return text;
 }
 int64_t Plan::arena_bytes() const { return state_->arena_bytes; }

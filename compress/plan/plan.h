@@ -16,7 +16,8 @@ namespace pare {
 
 struct PlanOptions {
   // Dense layers and convolutions with many zeros may take a sparse kernel, where a measurement at
-  // compile time says that it is faster. Off: every layer runs dense, the yardstick for ratios.
+  // compile time says that it is faster, for the layer and for the plan as a whole. Off: every
+  // layer runs dense, the yardstick for ratios.
   bool sparse = true;
   // 3x3 convolutions of stride 1 take Winograd's form where it costs less, by a count of operations
   // from shape and instruction set. Its rounding errors are within a few times those of the direct
@@ -35,7 +36,8 @@ class Plan {
   void run(const Tensor& x, Tensor& out) const;
   Tensor operator()(const Tensor& x) const;
 
-  // One line per kernel: node, kernel.
+  // One line per kernel: node, kernel. Last, where a layer could run sparse, the whole plan against
+  // the dense one.
   std::string describe() const;
   int64_t arena_bytes() const;  // of one image
   int64_t packed_bytes() const;

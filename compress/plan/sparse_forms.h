@@ -15,6 +15,8 @@ StepPtr sparse_conv_step(const ConvSpec& spec, int rows);
 // The quickest form for each size of batch; the kernel's name says what was measured.
 StepPtr sparse_or_dense_step(const DenseSpec& spec);
 
+std::string micros(double us);  // "12.34 us"
+
 // Zeros enough for a sparse form to be tried.
 bool worth_trying_sparse(const Tensor& weight);
 struct ConvChoice {

@@ -31,8 +31,10 @@ struct Plan::State {
   std::vector<Place> places;  // by value
   std::vector<plan::StepPtr> steps;
   std::vector<std::string> fallbacks;
-  int64_t arena_bytes = 0;  // of one image
-  bool splits = true;       // no step looks across images
+  int64_t arena_bytes = 0;                         // of one image
+  bool splits = true;                              // no step looks across images
+  bool sparse_dense = false, sparse_conv = false;  // a layer of the kind took a sparse form
+  std::string account;  // what measuring the plan as a whole said; "": it was not
 
   std::mutex mutex;
   std::vector<std::unique_ptr<Workspace>> spare;
@@ -41,6 +43,7 @@ struct Plan::State {
   void reserve(int64_t count, int64_t images);  // so many workspaces lie ready
   std::unique_ptr<Workspace> take(int64_t images);
   void give(std::unique_ptr<Workspace> workspace);
+  void run(const Tensor& images, Tensor& out);  // Plan::run
   void run_images(const std::byte* x, std::byte* y, int64_t images, bool cut_steps);
   // Lays the arena out: values that are alive together do not overlap.
   void place_values();

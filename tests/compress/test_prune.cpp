@@ -9,6 +9,7 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "compress/plan/plan.h"
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
 #include "core/random.h"
@@ -168,6 +169,29 @@ TEST_CASE("what is pruned stays pruned when less is asked for; the floor follows
   CHECK(sparsity_after(1, 2, 0.75) == doctest::Approx(0.5));
   CHECK(sparsity_after(2, 2, 0.75) == 0.75);
   CHECK(weights_left_dense(k).empty());
+}
+
+TEST_CASE("a weight that an op of the user's reads is named and stays dense; the rest is pruned") {
+  static const Op& op = register_op({.name = "test_gain",
+                                     .infer = [](Call& c) { c.output(c.x().shape()); },
+                                     .forward = [](Call& c) { c.outputs[0].copy_from(c.x()); }});
+  struct Gain : Module {
+    Param weight{Tensor::full({2, 3}, 0.5), true};
+    Tensor forward(const Tensor& x, Mode) override {
+      const Tensor w = weight();
+      return apply(op, {&x, &w});
+    }
+    void visit(Visitor& v) override { v("weight", weight); }
+  };
+  Sequential net;
+  net.add<Dense>("a", 5, 6).add("gain", std::make_unique<Gain>()).add<Dense>("b", 6, 7);
+  initialize(net, 1);
+  Graph g = capture(net, Tensor::zeros({1, 5}));
+  CHECK(weights_left_dense(g) == std::vector<std::string>{"gain.weight"});
+  prune(g, Magnitude(), {.sparsity = 0.5});
+  CHECK(sparsity_of(g) == doctest::Approx(0.5).epsilon(0.02));
+  const Tensor x = noise({4, 5}, 2);
+  CHECK(compile(g)(x).to_vector<float>() == g(x, Mode::eval).to_vector<float>());
 }
 
 TEST_CASE("prune names what is wrong") {

@@ -58,6 +58,12 @@ TEST_CASE("from training to integers by the command line alone") {
       {});
   CHECK(rounds["sparsity"].get<double>() == doctest::Approx(0.75).epsilon(0.01));
 
+  result(f, "summary m.pare --dot m.dot", {});
+  const auto dot = read_file((f.path / "m.dot").string(), 1 << 20);
+  const std::string picture(dot.begin(), dot.end());
+  CHECK(picture.starts_with("digraph"));
+  CHECK(picture.find("fc2/dense") != std::string::npos);
+
   const json student = result(f, "distill mlp --teacher m.pare --epochs 1 --out d.pare",
                               {"model", "test_accuracy", "teacher_accuracy", "file"});
   CHECK(student["teacher_accuracy"] == trained["test_accuracy"]);
@@ -94,7 +100,6 @@ TEST_CASE("mistakes end with the promised code and a sentence that helps") {
       {"predict nothing.pare x.png", 2, "no such file"},
       {"prune nothing.pare --sparsity 2", 2, "no such file"},
       {"distill mlp", 1, "--teacher"},
-      {"prune m.pare --structure channel --sparsity 2", 1, "between 0 and 1"},
       {"prune m.pare --structure channel --widths 10,x", 1, "widths"},
       {"prune m.pare --structure channel --method snip", 1, "taylor"},
       {"prune m.pare --structure channel --when gradual", 1, "one-shot"},

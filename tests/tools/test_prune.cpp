@@ -103,6 +103,11 @@ TEST_CASE("the control trains fresh weights under the same masks for as many epo
   CHECK(j["file"] == "p-scratch.pare");
   CHECK(zeros_of(f, "p-scratch.pare") == zeros_of(f, "p.pare"));
   CHECK(result(f, "eval p-scratch.pare", {})["accuracy"] == j["accuracy"]);
+
+  const json narrow = result(
+      f, "prune m.pare --structure channel --epochs 1 --control scratch --out n.pare", {"control"});
+  CHECK(narrow["control"]["epochs"] == 4);
+  CHECK(result(f, "summary n-scratch.pare", {})["params"] == narrow["params_after"]);
 }
 
 TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not") {
@@ -118,6 +123,10 @@ TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not
       {"prune m.pare --when one-shot --epochs 60", first},
       {"prune m.pare --when iterative --rounds 2 --sparsity 0.8 --epochs 60", sparse},
       {"prune m.pare --when gradual --epochs 60 --every 10", sparse},
+      {"prune m.pare --structure channel --method taylor --epochs 60", first},
+      {"prune m.pare --structure channel --when iterative --rounds 2 --round-to 4 --epochs 60",
+       first + " && { [ $(wc -l < s.pare.csv) -lt 30 ] || touch half; } && [ -e half ] && "
+               "[ $(wc -l < s.pare.csv) -lt 30 ]"},
       {"prune mlp --data mnist --when dynamic --epochs 60 --every 10 --average 0.99", first},
       {"prune mlp --data mnist --when lottery --rounds 2 --epochs 60 --rewind 7", sparse},
   };
@@ -143,7 +152,10 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
   if (!have_tool()) return;
   const Folder f;
   REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
-  REQUIRE(run(f, "prune m.pare --epochs 0 --out masked.pare").code == 0);
+  REQUIRE(run(f, "prune m.pare --epochs 0 --sparsity 0.6 --out masked.pare").code == 0);
+  REQUIRE(run(f, "prune m.pare --epochs 0 --sparsity 0.95 --out few.pare").code == 0);
+  rewrite(f.path / "few.pare", f.path / "gaps.pare", "fc1.weight:gaps",
+          Tensor::full({1000}, 255, DType::u8));
   rewrite(f.path / "masked.pare", f.path / "mask.pare", "fc1.weight:mask",
           Tensor::zeros({100}, DType::u8));
   rewrite(f.path / "masked.pare", f.path / "kept.pare", "fc1.weight:kept", Tensor::zeros({100}));
@@ -154,7 +166,20 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"prune m.pare --sparsity -0.1", 1, "between 0 and 1"},
       {"prune m.pare --sparsity 1", 1, "no layer is emptied"},
       {"prune m.pare --sparsity 0.9999999", 1, "no layer is emptied"},
+      {"prune m.pare --structure channel --sparsity 2", 1, "between 0 and 1"},
+      {"prune m.pare --structure channel --sparsity 1", 1, "stay"},
+      {"prune m.pare --structure channel --widths 10", 1, "fc1 300, fc2 100"},
+      {"prune m.pare --structure channel --macs 0.5 --when iterative", 1, "one step"},
+      {"prune m.pare --structure channel --when lottery", 1, "one-shot or iteratively"},
+      {"prune m.pare --structure channel --round-to 0", 1, "round"},
+      {"prune m.pare --structure channel --optim sgd --lr 1e10 --epochs 1", 3, "diverged"},
+      {"prune m.pare --structure block", 2, "no residual blocks"},
+      {"prune m.pare --structure block --method taylor", 1, "--method taylor"},
       {"prune m.pare --structure 4:2", 1, "N:M"},
+      {"prune m.pare --structure filter", 1, "channel"},
+      {"prune m.pare --structure 2:4 --sparsity 0.9", 1, "leave --sparsity out"},
+      {"prune m.pare --method fpgm", 1, "--structure channel"},
+      {"prune m.pare --sparsity nan", 1, "between 0 and 1"},
       {"prune m.pare --structure 0x1", 1, "is no structure"},
       {"prune m.pare --structure 2:4 --when gradual", 1, "has one only"},
       {"prune m.pare --method magnitud", 1, "magnitude"},
@@ -171,6 +196,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"prune m.pare --average 1.5", 1, "average"},
       {"prune --resume m.pare.ckpt --epochs 3", 1, "excludes"},
       {"prune mask.pare", 2, "fc1.weight:mask"},
+      {"prune gaps.pare", 2, "fc1.weight:gaps"},
       {"prune kept.pare", 2, "its mask keeps"},
       {"prune newer.pare", 2, "newer pare"},
       {"prune m.pare --optim sgd --lr 1e9 --epochs 1", 3, "diverged"},
@@ -216,4 +242,30 @@ TEST_CASE("sensitivity draws what each layer loses, and can be stopped") {
   std::string many = "sensitivity m.pare --sparsities 0.5";
   for (int i = 0; i < 3000; ++i) many += ",0.5";
   CHECK(stopped(f, many, "sleep 1").code == 130);
+}
+
+TEST_CASE("residual blocks go, and what is left trains on and says what went") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train resnet20 --data mnist --epochs 0 --out r.pare").code == 0);
+  const json j = result(f, "prune r.pare --structure block --epochs 0 --out b.pare",
+                        {"method", "structure", "sparsity", "removed", "params_after"});
+  // Seven of its nine blocks have an identity shortcut; 0.3 of them are two.
+  CHECK(j["removed"].size() == 2);
+  CHECK(j["sparsity"].get<double>() == doctest::Approx(2.0 / 7));
+  CHECK(j["method"] == "loss");
+  CHECK(j["params_after"] < j["params_before"]);
+  CHECK(j["macs_after"] < j["macs_before"]);
+  const json rounds = result(
+      f, "prune r.pare --structure block --sparsity 0.6 --when iterative --rounds 2 --epochs 0",
+      {});
+  CHECK(rounds["removed"].size() == 4);
+  CHECK(rounds["removed"][0] == j["removed"][0]);
+  CHECK(run(f, "train b.pare --epochs 1 --out t.pare").code == 0);
+  CHECK(result(f, "eval t.pare", {})["loss"].is_number());
+  const json layers = result(f, "summary b.pare", {"layers"})["layers"];
+  for (const json& l : layers)
+    for (const json& gone : j["removed"])
+      CHECK(l["name"].get<std::string>().find(gone.get<std::string>() + "/conv") ==
+            std::string::npos);
 }

@@ -1,0 +1,109 @@
+#include "compress/plan/whole_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "compress/plan/sparse_forms.h"
+
+namespace pare::plan {
+namespace {
+
+constexpr std::array<int64_t, 2> batches{1, 64};
+// A plan that is dense after all for a loss within the noise would lose the gains of other batches.
+constexpr double noise = 1.05;
+
+// Microseconds of one run on each of `batches`.
+using Times = std::array<double, batches.size()>;
+struct Trial {
+  Times sparse{}, dense{};
+  bool sparse_is_slower() const {
+    for (size_t i = 0; i < batches.size(); ++i)
+      if (sparse[i] > noise * dense[i]) return true;
+    return false;
+  }
+};
+
+// The quickest of some runs of each, in turn: at most `runs`, fewer once they took `limit`
+// microseconds.
+Trial measure(Plan::State& sparse, Plan::State& dense, PlanTimer timer, int runs, double limit) {
+  Trial t;
+  for (size_t i = 0; i < batches.size(); ++i) {
+    Shape shape;
+    for (int axis = 0; axis < dense.input_shape.size(); ++axis)
+      shape.push_back(axis == 0 ? batches[i] : dense.input_shape[axis]);
+    const Tensor x = dense.input_dtype == DType::f32 ? Tensor::full(shape, 0.5)
+                                                     : Tensor::zeros(shape, dense.input_dtype);
+    Tensor y;
+    timer(sparse, x, y), timer(dense, x, y);
+    t.sparse[i] = t.dense[i] = 1e30;
+    double total = 0;
+    for (int k = 0; k < 3 || (k < runs && total < limit); ++k) {
+      const double s = timer(sparse, x, y), d = timer(dense, x, y);
+      t.sparse[i] = std::min(t.sparse[i], s);
+      t.dense[i] = std::min(t.dense[i], d);
+      total += s + d;
+    }
+  }
+  return t;
+}
+
+std::string account(const Trial& t, const std::string& verdict) {
+  std::string text;
+  for (size_t i = 0; i < batches.size(); ++i)
+    text += message("on {} image{} sparse {}, dense {}; ", batches[i], batches[i] == 1 ? "" : "s",
+                    micros(t.sparse[i]), micros(t.dense[i]));
+  return text + verdict;
+}
+
+// Whether `sparse` holds against `dense`; a verdict against it has to stand a longer trial.
+bool holds(Plan::State& sparse, Plan::State& dense, PlanTimer timer, Trial& trial) {
+  trial = measure(sparse, dense, timer, 10, 2e4);
+  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timer, 60, 1e5);
+  return !trial.sparse_is_slower();
+}
+
+StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(SparseUse)>& make,
+                            PlanTimer timer) {
+  StatePtr dense = make(SparseUse::nowhere);
+  Trial all, trial;
+  if (holds(*sparse, *dense, timer, all)) {
+    sparse->account = account(all, "sparse layers stay");
+    return sparse;
+  }
+  if (sparse->sparse_dense && sparse->sparse_conv) {
+    StatePtr some = make(SparseUse::dense_layers);
+    if (some->sparse_dense && holds(*some, *dense, timer, trial)) {
+      some->account = account(trial, "sparse dense layers stay; with sparse convolutions ") +
+                      account(all, "convolutions run dense");
+      return some;
+    }
+  }
+  dense->account = account(all, "every layer runs dense");
+  return dense;
+}
+
+}  // namespace
+
+double time_plan(Plan::State& plan, const Tensor& x, Tensor& y) {
+  const auto start = std::chrono::steady_clock::now();
+  plan.run(x, y);
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, PlanTimer timer) {
+  StatePtr chosen = make(SparseUse::everywhere);
+  if (!chosen->sparse_dense && !chosen->sparse_conv) return chosen;
+  try {
+    chosen = hold_against_dense(std::move(chosen), make, timer);
+  } catch (const Error& e) {
+    // An op of the graph's own may refuse the images of a trial, which are no real ones.
+    chosen = make(SparseUse::everywhere);
+    chosen->account = message("as each layer chose; it could not be timed: {}", e.what());
+  }
+  chosen->spare.clear();  // the memory of a trial's batch
+  return chosen;
+}
+
+}  // namespace pare::plan
