@@ -45,7 +45,9 @@ class SparseConvStep : public Step {
       return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
              b / s.stride;
     };
-    weights_ = cpu::pack_sparse(out, kh * kw * c, rows, 1, s.bias.data<float>(), weight, offset);
+    const float* bias = s.bias.data<float>();
+    weights_ = rows == 1 ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
+                         : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
     s_.weight = s_.bias = Tensor();
     kernel = message("conv2d, sparse by {}, {}x{}",
                      rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
