@@ -11,7 +11,9 @@
 namespace pare::plan {
 namespace {
 
-constexpr int64_t cached_floats = 16 * 1024;  // of the transposed inputs of a part
+// Parts of the columns: at most so many floats of transposed inputs that they stay near the first
+// cache, and at least so many multiply-adds of a row that picking its sums up again is little.
+constexpr int64_t part_floats = 10 * 1024, part_macs = 800;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
@@ -21,10 +23,12 @@ class SparseLanesStep : public Step {
     const float *w = s.weight.data<float>(), *bias = s.bias.data<float>();
     const bool single = rows * run == 1;
     kernel = single ? "single weights" : message("{}x{} blocks", rows, run);
-    // Single weights read their inputs at random: few lanes, and parts of the columns, keep those
-    // near. Two vectors outweigh the broadcast.
+    // Single weights read their inputs at random: two vectors of lanes keep those near.
     lanes_ = single ? 2 * kernels_.width : 64;
-    const int64_t parts = single ? (in_ * lanes_ + cached_floats - 1) / cached_floats : 1;
+    const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
+    const int64_t wanted = (in_ * lanes_ + part_floats - 1) / part_floats;
+    const int64_t worth = (stored * lanes_ / out_ + part_macs / 2) / part_macs;
+    const int64_t parts = single ? std::clamp<int64_t>(worth, 1, wanted) : 1;
     for (int64_t i = 0; i < parts; ++i) {
       const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
       const auto weight = [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; };

@@ -24,11 +24,10 @@ struct Places {
 };
 
 template <int rows, int run, Columns columns, int vectors, bool part, bool by_row>
-void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, int lanes) {
+[[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, int lanes) {
   constexpr bool own = columns == Columns::own;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const int64_t left = s.outputs - block * rows;
-  const bool relu = s.relu;
   int64_t output[rows];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
@@ -74,19 +73,24 @@ void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, in
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
     if (r >= left) break;
+    V* v = acc[r];
     float* y = s.y + output[r] * s.y_step;
-    const float* more = s.residual ? s.residual + output[r] * s.y_step : nullptr;
+    const auto all = [&](auto f) {
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j) {
-      V v = acc[r][j];
-      if (s.bias) v = v + V::set(s.bias[output[r]]);
-      if (more) v = v + load(more + places.y[j]);
-      if (relu) v = max0(v);
-      if (part)
-        v.store(y + places.y[j], lanes);
-      else
-        v.store(y + places.y[j]);
+      for (int j = 0; j < vectors; ++j) f(j);
+    };
+    if (s.bias) all([&, bias = V::set(s.bias[output[r]])](int j) { v[j] = v[j] + bias; });
+    if (s.residual) {
+      const float* more = s.residual + output[r] * s.y_step;
+      all([&](int j) { v[j] = v[j] + load(more + places.y[j]); });
     }
+    if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
+    all([&](int j) {
+      if (part)
+        v[j].store(y + places.y[j], lanes);
+      else
+        v[j].store(y + places.y[j]);
+    });
   }
 }
 
