@@ -153,7 +153,9 @@ struct Vec<float> {
   __m256 v;
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
-  static Vec fours(const float* p) { return {_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p))}; }
+  static Vec fours(const float* p) {
+    return {_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p))};
+  }
   Vec of_four(int i) const {
     return {i == 0   ? _mm256_permute_ps(v, 0x00)
             : i == 1 ? _mm256_permute_ps(v, 0x55)

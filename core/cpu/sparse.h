@@ -8,8 +8,9 @@
 // `rows` outputs form a block. They share its columns, so that one load of x feeds `rows`
 // multiply-adds; or the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209):
 // outputs of nearly the same count of weights, each with columns of its own, the shorter ones
-// filled up with zeros. Its sums depend less on each other and its loop ends less often. Every element is one chain of multiply-adds from zero, as in the dense register
-// tile (matrix_tile.h): zeros left out change no bit of a finite sum.
+// filled up with zeros. Its sums depend less on each other and its loop ends less often. Every
+// element is one chain of multiply-adds from zero, as in the dense register tile (matrix_tile.h):
+// zeros left out change no bit of a finite sum.
 #pragma once
 
 #include <cstddef>

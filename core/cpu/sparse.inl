@@ -24,7 +24,8 @@ struct Places {
 };
 
 template <int rows, int run, Columns columns, int vectors, bool part, bool by_row>
-[[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, int lanes) {
+[[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places,
+                                   int lanes) {
   constexpr bool own = columns == Columns::own;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const int64_t left = s.outputs - block * rows;
@@ -37,8 +38,7 @@ template <int rows, int run, Columns columns, int vectors, bool part, bool by_ro
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j)
-      acc[r][j] =
-          s.load_y && r < left ? load(s.y + output[r] * s.y_step + places.y[j]) : V::zero();
+      acc[r][j] = s.load_y && r < left ? load(s.y + output[r] * s.y_step + places.y[j]) : V::zero();
   // One base for adjacent vectors (the last may lie further back), else one for each.
   const ptrdiff_t last_at = places.x[vectors - 1] - places.x[0];
   const float* x[vectors];
