@@ -52,8 +52,10 @@ class SparseConvStep : public Step {
              b / s.stride;
     };
     const float* bias = s.bias.data<float>();
-    weights_ = rows == 1 ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
-                         : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
+    // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
+    weights_ = rows == 1 && copies_
+                   ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
+                   : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
     s_.weight = s_.bias = Tensor();
     kernel = message("conv2d, sparse by {}, {}x{}",
                      rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
