@@ -29,6 +29,12 @@ class SparseConvStep : public Step {
     row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
     const int64_t width = kernels_.width, vectors = (s.y[3] + width - 1) / width * width;
     by_rows_ = row_ == s.y[3] || (s.y[3] >= width && 8 * s.y[3] >= 7 * vectors);
+    // Rows apart begin at multiples of 8 floats, so that fewer loads cross a line of the cache;
+    // rows of 8 pixels lie with their neighbours in one line.
+    if (by_rows_ && row_ > s.y[3] && s.stride == 1) {
+      row_ = (row_ + 7) / 8 * 8;
+      lead_ = ((s.y[3] == 8 ? 4 : 0) - s.padding) & 15;
+    }
     copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
@@ -45,7 +51,11 @@ class SparseConvStep : public Step {
       return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
              b / s.stride;
     };
-    weights_ = cpu::pack_sparse(out, kh * kw * c, rows, 1, s.bias.data<float>(), weight, offset);
+    const float* bias = s.bias.data<float>();
+    // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
+    weights_ = rows == 1 && copies_
+                   ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
+                   : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
     s_.weight = s_.bias = Tensor();
     kernel = message("conv2d, sparse by {}, {}x{}",
                      rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
@@ -62,7 +72,9 @@ class SparseConvStep : public Step {
   }
 
  private:
-  static constexpr int64_t cached = 7 * 1024;  // floats of x that may stay in a core's first cache
+  // Floats of x at a time: more than the first cache holds, for rows that blocks share are copied
+  // for each, and single weights run nearly as fast from the second.
+  static constexpr int64_t cached = 24 * 1024;
 
   // Elements of a plane: whole vectors, off the multiples of 1 KiB, where planes would fall into
   // few sets of the cache.
@@ -103,7 +115,7 @@ class SparseConvStep : public Step {
     cpu::SparseProduct p = weights_.product();
     p.x = x + first * row_;
     if (copies_) {
-      float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 16);
+      float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 32) + lead_;
       for (size_t i = 0; i < planes_.size(); ++i)
         fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
       p.x = planes;
@@ -172,6 +184,7 @@ class SparseConvStep : public Step {
   const cpu::SparseKernels& kernels_ = kernels_for(s_);
   cpu::SparseWeights weights_;
   std::vector<Plane> planes_;
+  int64_t lead_ = 0;   // floats before the first plane, for the place of rows in lines
   int64_t shift_ = 0;  // rows of a plane that a window reaches down
   int64_t row_ = 0;    // positions of a row of a plane
   int64_t plane_ = 0;  // elements of a plane

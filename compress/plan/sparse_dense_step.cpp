@@ -11,30 +11,31 @@
 namespace pare::plan {
 namespace {
 
-constexpr int64_t lanes = 64;           // of the transposed inputs
-constexpr int64_t cached_columns = 96;  // 24 KiB of them
+// Parts of the columns: at most so many floats of transposed inputs that they stay near the first
+// cache, and at least so many multiply-adds of a row that picking its sums up again is little.
+constexpr int64_t part_floats = 10 * 1024, part_macs = 800;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
  public:
   SparseLanesStep(const DenseSpec& s, int rows, int run)
       : out_(s.weight.size(0)), in_(s.weight.size(1)), relu_(s.relu), residual_(s.residual) {
-    // Single weights read their inputs at random. Parts of the columns that stay in the first cache
-    // pay where a row has weights enough in each to outweigh picking its sums up again.
-    const float* w = s.weight.data<float>();
+    const float *w = s.weight.data<float>(), *bias = s.bias.data<float>();
+    const bool single = rows * run == 1;
+    kernel = single ? "single weights" : message("{}x{} blocks", rows, run);
+    // Single weights read their inputs at random: two vectors of lanes keep those near.
+    lanes_ = single ? 2 * kernels_.width : 64;
     const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
-    const bool dense_enough = stored * cached_columns >= 14 * out_ * in_;
-    const int64_t parts =
-        rows * run == 1 && dense_enough ? (in_ + cached_columns - 1) / cached_columns : 1;
+    const int64_t wanted = (in_ * lanes_ + part_floats - 1) / part_floats;
+    const int64_t worth = (stored * lanes_ / out_ + part_macs / 2) / part_macs;
+    const int64_t parts = single ? std::clamp<int64_t>(worth, 1, wanted) : 1;
     for (int64_t i = 0; i < parts; ++i) {
       const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
-      weights_.push_back(cpu::pack_sparse(
-          out_, count, rows, run, s.bias.data<float>(),
-          [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; },
-          [&](int64_t k) { return (first + k) * lanes; }));
+      const auto weight = [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; };
+      const auto offset = [&](int64_t k) { return (first + k) * lanes_; };
+      weights_.push_back(single ? cpu::pack_sliced(out_, count, bias, weight, offset)
+                                : cpu::pack_sparse(out_, count, rows, run, bias, weight, offset));
     }
-    kernel = message("{}x{} blocks", rows, run);
-    if (rows * run == 1) kernel = "single weights";
   }
   int64_t packed_bytes() const override {
     int64_t bytes = 0;
@@ -43,18 +44,18 @@ class SparseLanesStep : public Step {
   }
 
   void run(const Frame& f, int64_t, int64_t) const override {
-    float* x = cpu::scratch_of<float>(1, size_t(in_ * lanes));
-    float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes));
+    float* x = cpu::scratch_of<float>(1, size_t(in_ * lanes_));
+    float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes_));
     for (int64_t first = 0, count = 0; first < f.images; first += count) {
-      count = std::min(lanes, f.images - first);
-      kernels_.transpose(f.of(inputs[0]) + first * in_, count, in_, in_, x, lanes);
+      count = std::min(lanes_, f.images - first);
+      kernels_.transpose(f.of(inputs[0]) + first * in_, count, in_, in_, x, lanes_);
       for (size_t i = 0; i < weights_.size(); ++i) {
         cpu::SparseProduct p = weights_[i].product();
-        p.run_step = lanes;
+        p.run_step = lanes_;
         p.x = x;
         p.positions = count;
         p.y = y;
-        p.y_step = lanes;
+        p.y_step = lanes_;
         p.load_y = i > 0;
         if (i + 1 < weights_.size())
           p.bias = nullptr;
@@ -62,7 +63,7 @@ class SparseLanesStep : public Step {
           p.relu = relu_ && residual_ < 0;
         kernels_.product(p);
       }
-      kernels_.transpose(y, out_, count, lanes, f.of(output) + first * out_, out_);
+      kernels_.transpose(y, out_, count, lanes_, f.of(output) + first * out_, out_);
       if (residual_ >= 0) add_residual(f, first * out_, count * out_);
     }
   }
@@ -79,7 +80,7 @@ class SparseLanesStep : public Step {
 
   const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
   std::vector<cpu::SparseWeights> weights_;  // of parts of the columns, in order
-  int64_t out_, in_;
+  int64_t out_, in_, lanes_;
   bool relu_;
   int residual_;
 };

@@ -23,6 +23,14 @@ struct Vec<float> {
   __m512 v;
   static Vec zero() { return {_mm512_setzero_ps()}; }
   static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  // Four elements, again and again; then one of the four in all lanes.
+  static Vec fours(const float* p) { return {_mm512_broadcast_f32x4(_mm_loadu_ps(p))}; }
+  Vec of_four(int i) const {
+    return {i == 0   ? _mm512_permute_ps(v, 0x00)
+            : i == 1 ? _mm512_permute_ps(v, 0x55)
+            : i == 2 ? _mm512_permute_ps(v, 0xaa)
+                     : _mm512_permute_ps(v, 0xff)};
+  }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec load(const float* p, int n) {
     return {_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p)};
@@ -145,6 +153,15 @@ struct Vec<float> {
   __m256 v;
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
+  static Vec fours(const float* p) {
+    return {_mm256_broadcast_ps(reinterpret_cast<const __m128*>(p))};
+  }
+  Vec of_four(int i) const {
+    return {i == 0   ? _mm256_permute_ps(v, 0x00)
+            : i == 1 ? _mm256_permute_ps(v, 0x55)
+            : i == 2 ? _mm256_permute_ps(v, 0xaa)
+                     : _mm256_permute_ps(v, 0xff)};
+  }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, first_lanes_32(n))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
@@ -192,6 +209,8 @@ struct Vec {
   T v[4];
   static Vec zero() { return {{0, 0, 0, 0}}; }
   static Vec set(T x) { return {{x, x, x, x}}; }
+  static Vec fours(const T* p) { return load(p); }
+  Vec of_four(int i) const { return set(v[i]); }
   static Vec load(const T* p) { return {{p[0], p[1], p[2], p[3]}}; }
   static Vec load(const T* p, int n) {
     Vec r = zero();

@@ -5,9 +5,12 @@
 //                           and r < run, of value[i][r][o] * x[offset[i] + r * run_step + q]
 //                 + residual[o][q])          for positions q, act ReLU or nothing
 //
-// `rows` outputs form a block and share their columns, so that one load of x feeds `rows`
-// multiply-adds. Every element is one chain of multiply-adds from zero, as in the dense register
-// tile (matrix_tile.h): zeros left out change no bit of a finite sum.
+// `rows` outputs form a block. They share its columns, so that one load of x feeds `rows`
+// multiply-adds; or the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209):
+// outputs of nearly the same count of weights, each with columns of its own, the shorter ones
+// filled up with zeros. Its sums depend less on each other and its loop ends less often. Every
+// element is one chain of multiply-adds from zero, as in the dense register tile (matrix_tile.h):
+// zeros left out change no bit of a finite sum.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +22,13 @@ namespace pare::cpu {
 
 struct SparseProduct {
   int rows = 1, run = 1;             // 1x1, 4x1, 8x1 or 1x4
+  bool sliced = false;               // 4 rows, each with columns of its own
   int64_t outputs = 0;               // the last block may hold fewer than `rows`
   const int32_t* starts = nullptr;   // [blocks + 1], into offsets
-  const int32_t* offsets = nullptr;  // of each stored column, in elements of x
+  const int32_t* offsets = nullptr;  // of each stored column, in elements of x; sliced: [..][rows]
+  const int32_t* order = nullptr;    // sliced: [outputs], the output of each row
   const float* values = nullptr;     // [stored][run][rows]
-  const float* bias = nullptr;       // [blocks * rows], or null
+  const float* bias = nullptr;       // [outputs], or null
   ptrdiff_t run_step = 0;            // between the inputs of one column
   bool relu = false;
   const float* x = nullptr;

@@ -8,9 +8,13 @@ namespace {
 
 using V = Vec<float>;
 
+// How the rows of a block find their columns.
+enum class Columns { shared, own };
+
 // Most vectors of positions a block takes at a time: as many as leave registers for its sums.
-constexpr int most_vectors(int rows) {
+constexpr int most_vectors(int rows, Columns columns) {
   const bool wide = V::width == 16;
+  if (columns == Columns::own) return wide ? 6 : 3;
   return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
 }
 
@@ -19,84 +23,99 @@ struct Places {
   ptrdiff_t x[8], y[8];
 };
 
-template <int rows, int run, int vectors, bool part, bool by_row>
-void sparse_tile(const SparseProduct& s, int64_t block, const Places& places, int lanes) {
+template <int rows, int run, Columns columns, int vectors, bool part, bool by_row>
+[[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places,
+                                   int lanes) {
+  constexpr bool own = columns == Columns::own;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const int64_t o = block * rows, left = s.outputs - o, y_step = s.y_step;
-  const float *bias = s.bias ? s.bias + o : nullptr, *more = s.residual;
-  const bool relu = s.relu;
-  float* const y0 = s.y + o * y_step;
-  if (more) more += o * y_step;
+  const int64_t left = s.outputs - block * rows;
+  int64_t output[rows];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+    output[r] = own && r < left ? s.order[block * rows + r] : block * rows + r;
   V acc[rows][vectors];
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j)
-      acc[r][j] = s.load_y && r < left ? load(y0 + r * y_step + places.y[j]) : V::zero();
+      acc[r][j] = s.load_y && r < left ? load(s.y + output[r] * s.y_step + places.y[j]) : V::zero();
   // One base for adjacent vectors (the last may lie further back), else one for each.
   const ptrdiff_t last_at = places.x[vectors - 1] - places.x[0];
   const float* x[vectors];
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; ++j) x[j] = s.x + places.x[by_row ? j : 0];
+  const auto column = [&](ptrdiff_t in, int j) {
+    return load(by_row             ? x[j] + in
+                : j == vectors - 1 ? x[0] + in + last_at
+                                   : x[0] + in + j * V::width);
+  };
   const int32_t first = s.starts[block], last = s.starts[block + 1];
   const float* w = s.values + int64_t(first) * run * rows;
-  for (int32_t i = first; i < last; ++i, w += run * rows) {
-    ptrdiff_t in = s.offsets[i];
+  const int32_t* offset = s.offsets + int64_t(first) * (own ? rows : 1);
+  for (int32_t i = first; i < last; ++i, w += run * rows, offset += own ? rows : 1) {
+    ptrdiff_t in = *offset;
 #pragma GCC unroll 4
     for (int k = 0; k < run; ++k, in += s.run_step) {
-      V column[vectors];
+      V shared[vectors], fours;
+      if constexpr (!own)
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; ++j)
-        column[j] = load(by_row             ? x[j] + in
-                         : j == vectors - 1 ? x[0] + in + last_at
-                                            : x[0] + in + j * V::width);
+        for (int j = 0; j < vectors; ++j) shared[j] = column(in, j);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
-        const V weight = V::set(w[k * rows + r]);
+        if (own && r % 4 == 0) fours = V::fours(w + r);
+        const V weight = own ? fours.of_four(r % 4) : V::set(w[k * rows + r]);
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
+        for (int j = 0; j < vectors; ++j)
+          acc[r][j] = fma(own ? column(offset[r], j) : shared[j], weight, acc[r][j]);
       }
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) {
     if (r >= left) break;
-    float* y = y0 + r * y_step;
+    V* v = acc[r];
+    float* y = s.y + output[r] * s.y_step;
+    const auto all = [&](auto f) {
 #pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j) {
-      V v = acc[r][j];
-      if (bias) v = v + V::set(bias[r]);
-      if (more) v = v + load(more + r * y_step + places.y[j]);
-      if (relu) v = max0(v);
-      if (part)
-        v.store(y + places.y[j], lanes);
-      else
-        v.store(y + places.y[j]);
+      for (int j = 0; j < vectors; ++j) f(j);
+    };
+    if (s.bias) all([&, bias = V::set(s.bias[output[r]])](int j) { v[j] = v[j] + bias; });
+    if (s.residual) {
+      const float* more = s.residual + output[r] * s.y_step;
+      all([&](int j) { v[j] = v[j] + load(more + places.y[j]); });
     }
+    if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
+    all([&](int j) {
+      if (part)
+        v[j].store(y + places.y[j], lanes);
+      else
+        v[j].store(y + places.y[j]);
+    });
   }
 }
 
 // All blocks over a tile of `wanted` vectors of positions.
-template <int rows, int run, int vectors, bool by_row>
+template <int rows, int run, Columns columns, int vectors, bool by_row>
 void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
   if constexpr (vectors > 1)
-    if (wanted != vectors) return sparse_tiles<rows, run, vectors - 1, by_row>(wanted, s, places);
+    if (wanted != vectors)
+      return sparse_tiles<rows, run, columns, vectors - 1, by_row>(wanted, s, places);
   const int64_t blocks = (s.outputs + rows - 1) / rows;
   for (int64_t b = 0; b < blocks; ++b)
-    sparse_tile<rows, run, vectors, false, by_row>(s, b, places, 0);
+    sparse_tile<rows, run, columns, vectors, false, by_row>(s, b, places, 0);
 }
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
 // masked.
-template <int rows, int run>
+template <int rows, int run, Columns columns = Columns::shared>
 void sparse_rows(const SparseProduct& s) {
-  constexpr int most = most_vectors(rows);
+  constexpr int most = most_vectors(rows, columns);
   Places places{};
   if (s.positions < V::width) {
     const int64_t blocks = (s.outputs + rows - 1) / rows;
     for (int64_t b = 0; b < blocks; ++b)
-      sparse_tile<rows, run, 1, true, false>(s, b, places, int(s.positions));
+      sparse_tile<rows, run, columns, 1, true, false>(s, b, places, int(s.positions));
     return;
   }
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
@@ -111,14 +130,16 @@ void sparse_rows(const SparseProduct& s) {
       if (++j == in_row) j = 0, ++i;
     }
     if (run == 1 && s.row)
-      sparse_tiles<rows, 1, most, true>(int(v - first), s, places);
+      sparse_tiles<rows, 1, columns, most, true>(int(v - first), s, places);
     else
-      sparse_tiles<rows, run, most, false>(int(v - first), s, places);
+      sparse_tiles<rows, run, columns, most, false>(int(v - first), s, places);
   }
 }
 
 void sparse_product(const SparseProduct& s) {
-  if (s.run == 4)
+  if (s.sliced)
+    sparse_rows<4, 1, Columns::own>(s);
+  else if (s.run == 4)
     sparse_rows<1, 4>(s);
   else if (s.rows == 1)
     sparse_rows<1, 1>(s);

@@ -6,6 +6,21 @@
 #include "core/error.h"
 
 namespace pare::cpu {
+namespace {
+
+constexpr int slice = 4;
+
+// Blocks by their length, equal ones in order.
+std::vector<int32_t> longest_first(const std::vector<int32_t>& starts) {
+  const auto length = [&](int32_t b) { return starts[size_t(b) + 1] - starts[size_t(b)]; };
+  std::vector<int32_t> order(starts.size() - 1);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int32_t a, int32_t b) { return length(a) > length(b); });
+  return order;
+}
+
+}  // namespace
 
 SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
                           const std::function<float(int64_t, int64_t)>& weight,
@@ -33,20 +48,41 @@ SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, c
   return s;
 }
 
+SparseWeights pack_sliced(int64_t outputs, int64_t columns, const float* bias,
+                          const std::function<float(int64_t, int64_t)>& weight,
+                          const std::function<int64_t(int64_t)>& offset) {
+  const SparseWeights plain = pack_sparse(outputs, columns, 1, 1, bias, weight, offset);
+  SparseWeights s;
+  s.rows = slice, s.sliced = true, s.outputs = outputs, s.bias = plain.bias;
+  s.order = longest_first(plain.starts);
+  s.starts.push_back(0);
+  for (int64_t first = 0; first < outputs; first += slice) {
+    const auto start = [&](int64_t r) { return plain.starts[size_t(s.order[size_t(first + r)])]; };
+    const auto end = [&](int64_t r) {
+      return plain.starts[size_t(s.order[size_t(first + r)]) + 1];
+    };
+    const int64_t rows = std::min<int64_t>(slice, outputs - first);
+    const int32_t length = end(0) - start(0);
+    for (int32_t i = 0; i < length; ++i)
+      for (int64_t r = 0; r < slice; ++r) {
+        const bool kept = r < rows && i < end(r) - start(r);
+        // A zero reads what the longest row reads.
+        const auto at = size_t(kept ? start(r) + i : start(0) + i);
+        s.offsets.push_back(plain.offsets[at]);
+        s.values.push_back(kept ? plain.values[at] : 0.0f);
+      }
+    s.starts.push_back(s.starts.back() + length);
+  }
+  return s;
+}
+
 SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bias,
                               const float* weight) {
   const SparseWeights plain = pack_sparse(
       outputs, columns, 8, 1, bias, [&](int64_t o, int64_t k) { return weight[o * columns + k]; },
       [](int64_t k) { return k; });
   SparseWeights s = plain;
-  const auto length = [&](int32_t b) {
-    return plain.starts[size_t(b) + 1] - plain.starts[size_t(b)];
-  };
-  s.order.resize(plain.starts.size() - 1);
-  std::iota(s.order.begin(), s.order.end(), 0);
-  std::sort(s.order.begin(), s.order.end(), [&](int32_t a, int32_t b) {
-    return length(a) != length(b) ? length(a) > length(b) : a < b;
-  });
+  s.order = longest_first(plain.starts);
   s.starts.assign(1, 0);
   s.offsets.clear();
   s.values.clear();
@@ -62,7 +98,7 @@ SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bia
 
 SparseProduct SparseWeights::product() const {
   SparseProduct p;
-  p.rows = rows, p.run = run, p.outputs = outputs;
+  p.rows = rows, p.run = run, p.sliced = sliced, p.outputs = outputs, p.order = order.data();
   p.starts = starts.data(), p.offsets = offsets.data();
   p.values = values.data(), p.bias = bias.data();
   return p;

@@ -10,10 +10,11 @@ namespace pare::cpu {
 
 struct SparseWeights {
   int rows = 1, run = 1;
+  bool sliced = false;
   int64_t outputs = 0;
   std::vector<int32_t> starts, offsets;
   std::vector<float> values, bias;
-  std::vector<int32_t> order;  // of SparseRow
+  std::vector<int32_t> order;  // of slices and of SparseRow
 
   int64_t bytes() const {
     return int64_t((starts.size() + offsets.size() + values.size() + order.size()) * 4);
@@ -24,6 +25,10 @@ struct SparseWeights {
 // weight(o, k) for o < outputs and k < columns, in the order of summation; offset(k) where column k
 // lies in x. `run` divides `columns`.
 SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
+                          const std::function<float(int64_t, int64_t)>& weight,
+                          const std::function<int64_t(int64_t)>& offset);
+// Single weights in slices of four outputs, the longest first.
+SparseWeights pack_sliced(int64_t outputs, int64_t columns, const float* bias,
                           const std::function<float(int64_t, int64_t)>& weight,
                           const std::function<int64_t(int64_t)>& offset);
 // For SparseKernels::row: blocks of eight outputs of a row-major [outputs, columns] matrix.

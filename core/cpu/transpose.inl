@@ -53,23 +53,27 @@ inline void transpose_square(const float* x, ptrdiff_t x_step, float* y, ptrdiff
 }
 #endif
 
-// y[j * y_step + i] = x[i * x_step + j], by strips of columns whose lines of y stay in the cache.
+// A square, or the part of one at an edge.
+inline void transpose_at(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                         ptrdiff_t y_step) {
+  if (rows >= square && columns >= square) return transpose_square(x, x_step, y, y_step);
+  for (int64_t j = 0; j < columns && j < square; ++j)
+    for (int64_t i = 0; i < rows && i < square; ++i) y[j * y_step + i] = x[i * x_step + j];
+}
+
+// y[j * y_step + i] = x[i * x_step + j]. Rows of x or of y that lie far apart can share a few sets
+// of the cache, so a line of theirs is used whole at once: of x by strips of columns, of y by
+// blocks of 16.
 void transpose(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
                ptrdiff_t y_step) {
-  constexpr int64_t strip = 16;
-  for (int64_t j0 = 0; j0 < columns; j0 += strip) {
-    const int64_t j1 = columns < j0 + strip ? columns : j0 + strip;
-    for (int64_t i = 0; i < rows; i += square)
-      for (int64_t j = j0; j < j1; j += square) {
-        if (i + square <= rows && j + square <= columns) {
-          transpose_square(x + i * x_step + j, x_step, y + j * y_step + i, y_step);
-          continue;
-        }
-        for (int64_t b = j; b < columns && b < j + square; ++b)
-          for (int64_t a = i; a < rows && a < i + square; ++a)
-            y[b * y_step + a] = x[a * x_step + b];
-      }
-  }
+  const bool y_apart = y_step > x_step;
+  const int64_t strip = y_apart ? 16 : 32, block = y_apart ? 16 : square;
+  for (int64_t j0 = 0; j0 < columns; j0 += strip)
+    for (int64_t i0 = 0; i0 < rows; i0 += block)
+      for (int64_t j = j0; j < columns && j < j0 + strip; j += square)
+        for (int64_t i = i0; i < rows && i < i0 + block; i += square)
+          transpose_at(x + i * x_step + j, rows - i, columns - j, x_step, y + j * y_step + i,
+                       y_step);
 }
 
 }  // namespace
