@@ -35,6 +35,8 @@ class Run {
     Start start = start_from(o_.file, o_.common);
     graph_ = std::move(start.graph);
     data_ = std::move(start.data);
+    device_ = o_.common.device_for(graph_);
+    check_precision(o_.training, device_);
     original_ = graph_.clone();
     out_ = output_name(o_.common, o_.file, "-pruned");
     if (blocks() || criterion_->needs_data()) sample_ = pruning_sample(data_);
@@ -130,9 +132,11 @@ class Run {
     apply_flags(o_.training, o_.common, graph_, options);
     options.out = out_;
     if (o_.training.epochs.value_or(1) == 0) return;
+    to_device(graph_, device_);
     Trainer trainer(graph_, data_, options);
     set_task_loss(trainer, options.task, graph_);
     run_training(trainer);
+    to_device(graph_, Device{});
     epochs_ += options.epochs;
   }
 
@@ -149,6 +153,7 @@ class Run {
     control_epochs_ = options.epochs = epochs_ + (before > 0 ? before : usual);
     options.out = control_file();
     note(o_.common, "the control: fresh weights of the same shapes, {} epochs", options.epochs);
+    to_device(fresh, device_);
     Trainer trainer(fresh, data_, options);
     set_task_loss(trainer, options.task, fresh);
     run_training(trainer);
@@ -244,6 +249,7 @@ class Run {
   ChannelOptions channel_options_;
   Graph graph_, original_;
   Dataset data_;
+  Device device_;  // of trainings; what goes is decided on the CPU
   std::string out_;
   std::vector<Batch> sample_;
   std::vector<PrunedGroup> groups_;
