@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/graph.h"
 #include "autograd/tape.h"
 #include "core/error.h"
 
@@ -135,8 +136,13 @@ int64_t parameter_count(Module& module) {
 }
 
 Device device_of(Module& module) {
-  const std::vector<Param> all = parameters(module);
-  return all.empty() ? Device{} : all.front().value().device();
+  Collect all = collect(module);
+  if (!all.params.empty()) return all.params.front().second.value().device();
+  if (!all.buffers.empty()) return all.buffers.front().second.value().device();
+  if (const auto* graph = dynamic_cast<const Graph*>(&module))
+    for (const GraphValue& v : graph->values)
+      if (v.kind == ValueKind::constant) return v.constant.device();
+  return {};
 }
 
 void to_device(Module& module, Device device) {

@@ -56,7 +56,7 @@ std::vector<std::pair<std::string, Param>> named_parameters(Module& module);
 std::vector<std::pair<std::string, Buffer>> named_buffers(Module& module);
 std::vector<Param> parameters(Module& module);
 int64_t parameter_count(Module& module);
-// Where its first parameter lies; the CPU without any.
+// Where its first parameter lies, or buffer, or a graph's constant; the CPU without any.
 Device device_of(Module& module);
 // Moves parameters, masks, slots and buffers.
 void to_device(Module& module, Device device);

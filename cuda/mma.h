@@ -20,6 +20,14 @@
 
 namespace pare::cuda {
 
+// Whether the GPU compiled for has them. A kernel that is never chosen on others is left empty
+// there by this: most of what there is to compile is such kernels.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr bool has_mma = false;
+#else
+constexpr bool has_mma = true;
+#endif
+
 #if defined(__CUDACC__)
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800

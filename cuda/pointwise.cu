@@ -2,7 +2,6 @@
 // everything lies on their boundary.
 #include "core/pointwise.h"
 
-#include <deque>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -123,14 +122,16 @@ Status masked_backward(const KernelArgs& args) {
   });
 }
 
-const char* name_of(const char* op, const char* direction) {
-  static std::deque<std::string> names;  // live as long as the table
-  return names.emplace_back(std::string(op) + direction).c_str();
-}
+// As long as the table lives, so does what it calls its rows.
+template <class F>
+const std::string forward_name = std::string(F::name) + ".forward";
+template <class F>
+const std::string backward_name = std::string(F::name) + ".backward";
+
 template <class... F>
 void add_rows(std::vector<KernelRow>& rows, pointwise::List<F...>) {
-  (rows.push_back({name_of(F::name, ".forward"), 1, guarded<forward<F>>}), ...);
-  (rows.push_back({name_of(F::name, ".backward"), 1, guarded<backward<F>>}), ...);
+  (rows.push_back({forward_name<F>.c_str(), 1, guarded<forward<F>>}), ...);
+  (rows.push_back({backward_name<F>.c_str(), 1, guarded<backward<F>>}), ...);
 }
 
 }  // namespace

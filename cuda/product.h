@@ -4,7 +4,8 @@
 
 #include "cuda/columns.h"
 #include "cuda/host.h"
-#include "cuda/product_tile.h"
+#include "cuda/product_registers.h"
+#include "cuda/product_tensor.h"
 
 namespace pare::cuda {
 
@@ -64,7 +65,9 @@ struct PutSum {
     const int64_t size = int64_t(result.m) * result.n;
     const int64_t group = i / size, rest = i - group * size;
     const int row = int(rest / result.n), column = int(rest - int64_t(row) * result.n);
-    result.put(int(group), result.row_offset(row), column, sum.v[0]);
+    result.put(result.c + group * result.group_step + result.row_offset(row) +
+                   result.column_offset(column),
+               sum.v[0], result.bias ? result.bias + group * result.n + column : nullptr);
   }
 };
 template <class T>

@@ -1,12 +1,11 @@
 // Kernels of matrix products: one block computes one tile of C = A B^T, step by step along the
 // depth through two tiles of shared memory, of which one is filled while the other is used.
 //
-// Two bodies share the rest: multiply-adds on registers (f32, f64), and tensor cores on words of
-// one tf32 or two bf16. Every element is a sum in order of depth; where the depth is split, parts
-// go to scratch and a second kernel adds them in order: the bits depend on the shape alone.
+// This is what two bodies share: multiply-adds (cuda/product_registers.h) and tensor cores
+// (cuda/product_tensor.h). Every element is a sum in order of depth; where the depth is split,
+// parts go to scratch and a second kernel adds them in order: the bits depend on the shape alone.
 #pragma once
 
-#include "cuda/mma.h"
 #include "cuda/operands.h"
 
 namespace pare::cuda {
@@ -32,11 +31,14 @@ struct Result {
     const int i = grid_w.quotient(rest), j = rest - i * grid_w.value;
     return image * image_step + i * line_step + j * pixel_step;
   }
-  PARE_DEVICE void put(int group, int64_t row_offset, int column, T value) const {
+  PARE_DEVICE int64_t column_offset(int column) const {
     const int a = inner.quotient(column), b = column - a * inner.value;
-    T* to = c + group * group_step + row_offset + a * outer_step + b * inner_step;
+    return a * outer_step + b * inner_step;
+  }
+  // The element at `to`; `shift` points to its bias, or is null.
+  PARE_DEVICE void put(T* to, T value, const T* shift) const {
     if (accumulate) value = *to + value;
-    if (bias) value = value + bias[int64_t(group) * n + column];
+    if (shift) value = value + *shift;
     *to = relu && !(value > T(0)) ? T(0) : value;
   }
 };
@@ -67,29 +69,37 @@ struct Block {
             end};
   }
 };
-// Hands element (row, column) of the block's sums on; call for one row at a time.
-template <class T>
+// Hands the sums of a thread on, which has `count` columns: to the result, or as they are to their
+// part in scratch. Its columns are named first; where one lies is worked out once, not for every
+// row.
+template <class T, int count>
 struct Writer {
   const Result<T>& result;
-  const Split<T>& split;
-  const Block& block;
-  int64_t offset = 0;
-  bool inside = false;
-  int row = 0;
-  PARE_DEVICE void start_row(int r) {
-    row = r;
-    inside = r < result.m;
-    if (inside && split.parts == 1) offset = result.row_offset(r);
+  bool whole;
+  T *base, *row = nullptr;
+  const T* bias;
+  int columns[count];
+  int64_t offsets[count];
+
+  PARE_DEVICE Writer(const Result<T>& to, const Split<T>& split, const Block& block)
+      : result(to), whole(split.parts == 1) {
+    const int64_t part = int64_t(block.part) * grid_height() + block.group;
+    base = whole ? to.c + block.group * to.group_step : split.sums + part * to.m * to.n;
+    bias = to.bias ? to.bias + int64_t(block.group) * to.n : nullptr;
   }
-  PARE_DEVICE void put(int column, T value) const {
-    if (!inside || column >= result.n) return;
-    if (split.parts == 1) {
-      result.put(block.group, offset, column, value);
-    } else {
-      const int64_t size = int64_t(result.m) * result.n;
-      split.sums[(int64_t(block.part) * grid_height() + block.group) * size +
-                 int64_t(row) * result.n + column] = value;
-    }
+  PARE_DEVICE void set_column(int j, int column) {
+    columns[j] = column;
+    offsets[j] = whole ? result.column_offset(column) : column;
+  }
+  PARE_DEVICE void start_row(int r) {
+    row = r >= result.m ? nullptr : base + (whole ? result.row_offset(r) : int64_t(r) * result.n);
+  }
+  PARE_DEVICE void put(int j, T value) const {
+    if (!row || columns[j] >= result.n) return;
+    if (whole)
+      result.put(row + offsets[j], value, bias ? bias + columns[j] : nullptr);
+    else
+      row[offsets[j]] = value;
   }
 };
 
@@ -152,177 +162,6 @@ PARE_DEVICE inline void over_depth(const Block& block, A& a, B& b, Store&& store
     }
     use(buffer);
     buffer ^= 1;
-  }
-}
-
-// Register tiles of per_m x per_n elements a thread, held as pieces of 16 bytes that lie far apart
-// so that a warp's reads of shared memory meet no bank twice.
-template <int rows_, int columns_, int depth_, int per_m_, int per_n_>
-struct RegisterTile {
-  static constexpr int rows = rows_, columns = columns_, depth = depth_;
-  static constexpr int per_m = per_m_, per_n = per_n_;
-  static constexpr int across = columns / per_n, threads = rows / per_m * across;
-};
-
-template <class Tile, class A, class B, class T>
-PARE_KERNEL void product_kernel(A a, B b, Result<T> result, Split<T> split) {
-  constexpr int piece = 16 / int(sizeof(T));
-  constexpr int pieces_m = Tile::per_m / piece, pieces_n = Tile::per_n / piece;
-  constexpr int stride_a = Tile::rows + piece, stride_b = Tile::columns + piece;
-  constexpr int size_a = Tile::depth * stride_a, size_b = Tile::depth * stride_b;
-  PARE_SHARED(T, tiles_a, 2 * size_a);
-  PARE_SHARED(T, tiles_b, 2 * size_b);
-  const Block block = Block::of(Tile{}, result, split);
-  Stage<A, Tile::rows, Tile::depth, Tile::threads, false> stage_a(a, block.row, block.group);
-  Stage<B, Tile::columns, Tile::depth, Tile::threads, false> stage_b(b, block.column, block.group);
-  const int x = thread_x() % Tile::across, y = thread_x() / Tile::across;
-  T sum[Tile::per_m][Tile::per_n] = {};
-
-  // Transposed: depth by depth, so that a thread reads pieces of rows.
-  const auto place = [](Shared<T> tile, int stride, int row, int k, const auto& v, auto across) {
-    constexpr int n = int(sizeof(v) / sizeof(T));
-    if constexpr (across && n > 1)
-      tile.template store<n>(k * stride + row, v);
-    else
-      PARE_UNROLL
-    for (int i = 0; i < n; ++i) tile[(k + i) * stride + row] = v[i];
-  };
-  const auto store = [&](int buffer) {
-    stage_a.store([&](int row, int k, const auto& v) {
-      place(tiles_a + buffer * size_a, stride_a, row, k, v, std::bool_constant<A::across>{});
-    });
-    stage_b.store([&](int row, int k, const auto& v) {
-      place(tiles_b + buffer * size_b, stride_b, row, k, v, std::bool_constant<B::across>{});
-    });
-  };
-  const auto use = [&](int buffer) {
-    const Shared<T> from_a = tiles_a + buffer * size_a, from_b = tiles_b + buffer * size_b;
-    PARE_UNROLL
-    for (int k = 0; k < Tile::depth; ++k) {
-      Vector<T, piece> va[pieces_m], vb[pieces_n];
-      PARE_UNROLL
-      for (int i = 0; i < pieces_m; ++i)
-        va[i] = from_a.template load<piece>(k * stride_a + i * (Tile::rows / pieces_m) + y * piece);
-      PARE_UNROLL
-      for (int j = 0; j < pieces_n; ++j)
-        vb[j] =
-            from_b.template load<piece>(k * stride_b + j * (Tile::columns / pieces_n) + x * piece);
-      PARE_UNROLL
-      for (int i = 0; i < Tile::per_m; ++i) PARE_UNROLL
-      for (int j = 0; j < Tile::per_n; ++j)
-        sum[i][j] = fma(va[i / piece][i % piece], vb[j / piece][j % piece], sum[i][j]);
-    }
-  };
-  over_depth<Tile::depth>(block, stage_a, stage_b, store, use);
-
-  Writer<T> writer{result, split, block};
-  PARE_UNROLL
-  for (int i = 0; i < Tile::per_m; ++i) {
-    writer.start_row(block.row + i / piece * (Tile::rows / pieces_m) + y * piece + i % piece);
-    PARE_UNROLL
-    for (int j = 0; j < Tile::per_n; ++j)
-      writer.put(block.column + j / piece * (Tile::columns / pieces_n) + x * piece + j % piece,
-                 sum[i][j]);
-  }
-}
-
-// What tensor cores multiply: tf32 in words of its own, bf16 two to a word.
-struct Tf32 {
-  using Stored = uint32_t;
-  PARE_DEVICE static Stored round(float x) { return to_tf32(x); }
-  PARE_DEVICE static void step(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-    mma_tf32(d, a, b);
-  }
-};
-struct Bf16 {
-  using Stored = BFloat16;
-  PARE_DEVICE static Stored round(float x) { return BFloat16(x); }
-  PARE_DEVICE static void step(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-    mma_bf16(d, a, b);
-  }
-};
-
-// Tiles of warps_m x warps_n warps; 16 words of depth a step, two steps of the tensor cores.
-template <class Type_, int rows_, int columns_, int warps_m_, int warps_n_>
-struct TensorTile {
-  using Type = Type_;
-  static constexpr int rows = rows_, columns = columns_, words = 16;
-  static constexpr int depth = words * 4 / int(sizeof(typename Type::Stored));
-  static constexpr int warps_m = warps_m_, warps_n = warps_n_, threads = warps_m * warps_n * 32;
-  static constexpr int stride = words + 4;  // 8 rows of 4 words lie in 32 different banks
-  static constexpr int shared_bytes = 2 * (rows + columns) * stride * 4;
-};
-
-// In words the fragments of tf32 and bf16 are the same: a word t, or t + 4, of rows g and g + 8.
-template <class Tile, class A, class B>
-PARE_KERNEL void tensor_product_kernel(A a, B b, Result<float> result, Split<float> split) {
-  using Stored = typename Tile::Type::Stored;
-  constexpr int per_word = 4 / int(sizeof(Stored)), stride = Tile::stride;
-  constexpr int tiles_m = Tile::rows / Tile::warps_m / 16,
-                tiles_n = Tile::columns / Tile::warps_n / 8;
-  constexpr int size_a = Tile::rows * stride, size = (Tile::rows + Tile::columns) * stride;
-  const Shared<uint32_t> tiles = dynamic_shared<uint32_t>();
-  const Shared<Stored> elements = dynamic_shared<Stored>();
-  const Block block = Block::of(Tile{}, result, split);
-  Stage<A, Tile::rows, Tile::depth, Tile::threads, true> stage_a(a, block.row, block.group);
-  Stage<B, Tile::columns, Tile::depth, Tile::threads, true> stage_b(b, block.column, block.group);
-  const int g = lane() / 4, t = lane() % 4;
-  const int first_row = warp() / Tile::warps_n * tiles_m * 16;
-  const int first_column = warp() % Tile::warps_n * tiles_n * 8;
-  float sum[tiles_m][tiles_n][4] = {};
-
-  const auto place = [](Shared<Stored> tile, int row, int k, const auto& v, auto across) {
-    constexpr int n = int(sizeof(v) / sizeof(float));
-    if constexpr (across || n == 1) {
-      PARE_UNROLL
-      for (int i = 0; i < n; ++i) tile[(row + i) * stride * per_word + k] = Tile::Type::round(v[i]);
-    } else {
-      Vector<Stored, n> rounded;
-      PARE_UNROLL
-      for (int i = 0; i < n; ++i) rounded[i] = Tile::Type::round(v[i]);
-      tile.template store<n>(row * stride * per_word + k, rounded);
-    }
-  };
-  const auto store = [&](int buffer) {
-    const Shared<Stored> to = elements + buffer * size * per_word;
-    stage_a.store([&](int row, int k, const auto& v) {
-      place(to, row, k, v, std::bool_constant<A::across>{});
-    });
-    stage_b.store([&](int row, int k, const auto& v) {
-      place(to + size_a * per_word, row, k, v, std::bool_constant<B::across>{});
-    });
-  };
-  const auto use = [&](int buffer) {
-    const Shared<uint32_t> from_a = tiles + buffer * size, from_b = from_a + size_a;
-    PARE_UNROLL
-    for (int first = 0; first < Tile::words; first += 8) {
-      const int word = first + t;
-      uint32_t va[tiles_m][4], vb[tiles_n][2];
-      PARE_UNROLL
-      for (int i = 0; i < tiles_m; ++i) PARE_UNROLL
-      for (int part = 0; part < 4; ++part)
-        va[i][part] =
-            from_a[(first_row + i * 16 + g + part % 2 * 8) * stride + word + part / 2 * 4];
-      PARE_UNROLL
-      for (int j = 0; j < tiles_n; ++j) PARE_UNROLL
-      for (int part = 0; part < 2; ++part)
-        vb[j][part] = from_b[(first_column + j * 8 + g) * stride + word + part * 4];
-      PARE_UNROLL
-      for (int i = 0; i < tiles_m; ++i) PARE_UNROLL
-      for (int j = 0; j < tiles_n; ++j) Tile::Type::step(sum[i][j], va[i], vb[j]);
-    }
-  };
-  over_depth<Tile::depth>(block, stage_a, stage_b, store, use);
-
-  Writer<float> writer{result, split, block};
-  PARE_UNROLL
-  for (int i = 0; i < tiles_m; ++i) PARE_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    writer.start_row(block.row + first_row + i * 16 + half * 8 + g);
-    PARE_UNROLL
-    for (int j = 0; j < tiles_n; ++j) PARE_UNROLL
-    for (int e = 0; e < 2; ++e)
-      writer.put(block.column + first_column + j * 8 + 2 * t + e, sum[i][j][half * 2 + e]);
   }
 }
 

@@ -50,10 +50,9 @@ void run_prune(PruneRun& run) {
   const std::string& when = run.flags.when;
   run.device = run.common.device_for(
       run.graph.nodes.empty() ? run.original : run.graph,
-      when == "one-shot" || when == "iterative"
-          ? ""
-          : fmt::format("--when {} looks at weights and gradients while it trains, on the CPU",
-                        when));
+      when == "gradual" || when == "dynamic"
+          ? fmt::format("--when {} changes masks between steps, which it does on the CPU", when)
+          : "");
   check_precision(run.training, run.device);
   if (!is_structured(run.flags.structure))
     run.criterion = make_criterion(run.flags.method, run.common.seed);

@@ -14,6 +14,7 @@ struct QuantizeCommand {
   std::string file, method = "ptq", observer = "minmax";
   int bits = 8, activation_bits = 8;
   int64_t images = 1000;
+  Device device;
 
   void run() {
     common.apply();
@@ -25,14 +26,18 @@ struct QuantizeCommand {
           suggest(observer, observers, 1));
     check(bits == 8 && activation_bits == 8,
           "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
-    check_precision(flags, Device{});
     check(images >= 1, "--images {}, expected at least 1", images);
     Graph graph = open_model(file);
-    Graph original = graph.clone();
     const Dataset data = open_data(common, graph);
+    device = common.device_for(graph);
+    check_precision(flags, device);
+    Graph original = graph.clone();
+    to_device(original, device);
+    to_device(graph, device);
     const std::string out = output_name(common, file, "-int8");
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
+    to_device(graph, device);  // the ranges too
     for (const std::string& name : done.left_float)
       note(common, "note: '{}' has no integer form yet and stays in floats", name);
     if (method == "qat") train(graph, data);
@@ -43,6 +48,7 @@ struct QuantizeCommand {
                         {"observer", observer}});
     Graph integers = lower(graph);
     save_graph(integers, out);
+    to_device(integers, device);
     report(original, graph, integers, data, before, out);
   }
 
@@ -55,7 +61,8 @@ struct QuantizeCommand {
     Batch b;
     loader.start_epoch(0);
     for (int64_t seen = 0; seen < images && loader.next(b); seen += b.labels.size(0))
-      batches.push_back(b.images.rows(0, std::min(images - seen, b.labels.size(0))).clone());
+      batches.push_back(
+          b.images.rows(0, std::min(images - seen, b.labels.size(0))).clone().to(device));
     return batches;
   }
 
@@ -81,6 +88,8 @@ struct QuantizeCommand {
     check(
         equal, ErrorCode::bad_input,
         "the integer model does not give the logits of the fake-quantized one; please report this");
+    to_device(original, Device{});  // latencies are those of the CPU
+    to_device(integers, Device{});
     const auto [l, m] = compare_latency(original, integers, 1);
     const int64_t b = file_bytes(file), c = file_bytes(out);
     print_result(
@@ -109,23 +118,24 @@ struct QuantizeCommand {
   }
 
   template <class F>
-  static void over_test(const Dataset& data, F&& f) {
-    Loader loader(data.test, data.preprocessing, {.batch = 250, .shuffle = false, .augment = {}});
+  void over_test(const Dataset& data, F&& f) const {
+    Loader loader(data.test.to(device), data.preprocessing,
+                  {.batch = 250, .shuffle = false, .augment = {}});
     Batch b;
     loader.start_epoch(0);
     while (loader.next(b)) f(b);
   }
-  static bool same_logits(Graph& a, Graph& b, const Dataset& data) {
+  bool same_logits(Graph& a, Graph& b, const Dataset& data) const {
     bool same = true;
     over_test(data, [&](const Batch& batch) {
       same = same && a(batch.images).to_vector<float>() == b(batch.images).to_vector<float>();
     });
     return same;
   }
-  static double agreement_of(Graph& a, Graph& b, const Dataset& data) {
+  double agreement_of(Graph& a, Graph& b, const Dataset& data) const {
     int64_t same = 0;
     over_test(data, [&](const Batch& batch) {
-      const Tensor x = a(batch.images), y = b(batch.images);
+      const Tensor x = a(batch.images).to(Device{}), y = b(batch.images).to(Device{});
       const int64_t classes = x.size(1);
       for (int64_t i = 0; i < x.size(0); ++i) {
         const float *p = x.data<float>() + i * classes, *q = y.data<float>() + i * classes;
@@ -148,7 +158,7 @@ void add_quantize(CLI::App& app) {
   command->add_option("--activation-bits", o->activation_bits, "bits of an activation: 8");
   command->add_option("--observer", o->observer, "how ranges are found: minmax");
   command->add_option("--images", o->images, "training images to calibrate with");
-  add_common(*command, o->common, with_data | with_out | with_seed | with_batch);
+  add_common(*command, o->common, with_data | with_out | with_seed | with_batch | with_device);
   add_training(*command, o->flags);
   command->callback([o] { o->run(); });
 }

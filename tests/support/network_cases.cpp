@@ -52,6 +52,7 @@ void conv_cases(List& list) {
                         {{2, 5, 5, 6}, 3, 1, {.stride = 2}},
                         {{2, 4, 8, 7}, 5, 2, {.stride = 3}},
                         {{2, 3, 9, 8}, 4, 3, {.stride = 2, .padding = 2, .dilation = 2}},
+                        {{2, 3, 9, 8}, 4, 3, {.stride = 2, .padding = 3, .dilation = 3}},
                         {{2, 6, 7, 8}, 6, 3, {.stride = 2, .padding = 1, .groups = 6}},
                         {{2, 16, 6, 5}, 8, 3, {.padding = 1, .groups = 2}},
                         {{17, 16, 12, 11}, 33, 3, {.padding = 1}}};

@@ -1,5 +1,6 @@
 // --device from the command line: where it may be used, what a broken device says, and what stays.
 // The device is the emulated one, which plays the breakdowns.
+#include <cmath>
 #include <string>
 
 #include "tests/tools/tool.h"
@@ -10,8 +11,8 @@ using namespace pare::testing;
 namespace {
 
 bool have_emulation(const Folder& f) {
-  const json doctor = json::parse(run(f, "doctor --json").out);
-  for (const auto& device : doctor.at("devices"))
+  const json doctor = result(f, "doctor", {"devices"});
+  for (const auto& device : doctor["devices"])
     if (device == "cuda-emulated") return true;
   MESSAGE("skipped: built without the emulated device");
   return false;
@@ -43,20 +44,71 @@ TEST_CASE("a device that cannot be used is exit code 4 and says what to do") {
   }
 }
 
-TEST_CASE("commands that compute on the CPU alone refuse a device") {
+TEST_CASE("what computes on the CPU alone refuses a device") {
   if (!have_tool()) return;
   const Folder f;
   if (!have_emulation(f)) return;
   REQUIRE(run(f, std::string(train) + "--device cpu --out m.pare").code == 0);
   for (const char* command :
-       {"quantize m.pare --device cuda-emulated", "bench m.pare --device cuda-emulated",
-        "sensitivity m.pare --device cuda-emulated", "summary m.pare --device cuda-emulated",
-        "prune m.pare --when gradual --device cuda-emulated"}) {
-    CAPTURE(command);
-    const Outcome o = run(f, command, true);
-    CAPTURE(o.out);
-    CHECK(o.code == 4);
-    CHECK(o.out.find("CPU") != std::string::npos);
+       {"bench m.pare --device cuda-emulated", "sensitivity m.pare --device cuda-emulated",
+        "summary m.pare --device cuda-emulated",
+        "prune m.pare --when gradual --device cuda-emulated",
+        "prune m.pare --when dynamic --device cuda-emulated"})
+    check_mistake(f, {command, 4, "CPU"});
+}
+
+TEST_CASE("a network is pruned, distilled, quantized and evaluated on the device") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  f.part("train", 60, 0);
+  f.part("t10k", 30, 5000);
+  const std::string there = " --device cuda-emulated --epochs 1 --batch 20 --out ";
+  REQUIRE(run(f, std::string(train) + "--device cpu --out m.pare").code == 0);
+  for (const char* command :
+       {"prune m.pare --sparsity 0.5", "prune m.pare --when lottery --rounds 1",
+        "prune m.pare --when init --method snip", "prune m.pare --structure channel",
+        "distill mlp --teacher m.pare"})
+    result(f, command + there + "x.pare", {"file"});
+  const json q = result(f, "quantize m.pare --method qat --images 20" + there + "q.pare",
+                        {"accuracy_fake_quant", "accuracy_after", "logits_equal"});
+  CHECK(q["logits_equal"] == true);
+  // The integers of the device are those of the CPU, so the losses are the same number.
+  const json here = result(f, "eval q.pare --device cpu", {"loss"});
+  const json emulated = result(f, "eval q.pare --device cuda-emulated", {"loss"});
+  CHECK(here["accuracy"] == q["accuracy_after"]);
+  CHECK(emulated["accuracy"] == here["accuracy"]);
+  CHECK(emulated["loss"].get<double>() ==
+        doctest::Approx(here["loss"].get<double>()).epsilon(1e-6));
+  // It ran there: launches that fail are noticed.
+  CHECK(run(f, "eval q.pare --device cuda-emulated", true, playing("lost-after-1")).code == 4);
+}
+
+TEST_CASE("--precision rounds the factors of products, and says where it cannot") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  const auto with = [](const char* precision, const char* device) {
+    return std::string(train) + "--out p.pare --device " + device + " --precision " + precision;
+  };
+  for (const auto& [command, says] : {std::pair{with("fp16", "cuda-emulated"), "bf16"},
+                                      std::pair{with("bf16", "cpu"), "cpu computes in fp32"},
+                                      std::pair{with("tf32", "auto"), "--precision tf32 needs"}})
+    check_mistake(f, {command.c_str(), 1, says});
+  const Outcome old = run(f, with("bf16", "cuda-emulated"), true, "PARE_EMULATED_CAPABILITY=75");
+  CAPTURE(old.out);
+  CHECK(old.code == 1);
+  CHECK(old.out.find("has 7.5") != std::string::npos);
+  const auto loss = [&](const char* precision) {
+    return result(f, with(precision, "cuda-emulated"), {"epochs"})["epochs"][1]["loss"]
+        .get<double>();
+  };
+  const double exact = loss("fp32");
+  for (const auto& [precision, most] : {std::pair{"tf32", 0.005}, std::pair{"bf16", 0.05}}) {
+    CAPTURE(precision);
+    const double rounded = loss(precision);
+    CHECK(rounded != exact);
+    CHECK(std::abs(rounded - exact) < most * exact);
   }
 }
 
