@@ -120,15 +120,15 @@ TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not
     const char* args;
     std::string when;
   } cases[] = {
-      {"prune m.pare --when one-shot --epochs 60", first},
-      {"prune m.pare --when iterative --rounds 2 --sparsity 0.8 --epochs 60", sparse},
-      {"prune m.pare --when gradual --epochs 60 --every 10", sparse},
-      {"prune m.pare --structure channel --method taylor --epochs 60", first},
-      {"prune m.pare --structure channel --when iterative --rounds 2 --round-to 4 --epochs 60",
-       first + " && { [ $(wc -l < s.pare.csv) -lt 30 ] || touch half; } && [ -e half ] && "
-               "[ $(wc -l < s.pare.csv) -lt 30 ]"},
-      {"prune mlp --data mnist --when dynamic --epochs 60 --every 10 --average 0.99", first},
-      {"prune mlp --data mnist --when lottery --rounds 2 --epochs 60 --rewind 7", sparse},
+      {"prune m.pare --when one-shot --epochs 24", first},
+      {"prune m.pare --when iterative --rounds 2 --sparsity 0.8 --epochs 24", sparse},
+      {"prune m.pare --when gradual --epochs 24 --every 10", sparse},
+      {"prune m.pare --structure channel --method taylor --epochs 24", first},
+      {"prune m.pare --structure channel --when iterative --rounds 2 --round-to 4 --epochs 24",
+       first + " && { [ $(wc -l < s.pare.csv) -lt 12 ] || touch half; } && [ -e half ] && "
+               "[ $(wc -l < s.pare.csv) -lt 12 ]"},
+      {"prune mlp --data mnist --when dynamic --epochs 24 --every 10 --average 0.99", first},
+      {"prune mlp --data mnist --when lottery --rounds 2 --epochs 24 --rewind 7", sparse},
   };
   for (const auto& c : cases) {
     CAPTURE(c.args);
