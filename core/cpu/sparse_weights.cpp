@@ -15,8 +15,9 @@ std::vector<int32_t> longest_first(const std::vector<int32_t>& starts) {
   const auto length = [&](int32_t b) { return starts[size_t(b) + 1] - starts[size_t(b)]; };
   std::vector<int32_t> order(starts.size() - 1);
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int32_t a, int32_t b) { return length(a) > length(b); });
+  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return length(a) != length(b) ? length(a) > length(b) : a < b;
+  });
   return order;
 }
 
