@@ -80,6 +80,15 @@ TEST_CASE("every way of pruning ends at the sparsity asked for") {
     CHECK(j["file_bytes_before"].get<double>() > 1e6);
     CHECK(bytes_of(f.path / "m.pare") == model);
   }
+  // So few that the file has less than a bit for each weight.
+  for (const char* share : {"0.99", "0.999"}) {
+    REQUIRE(
+        run(f, std::string("prune m.pare --epochs 0 --out few.pare --sparsity ") + share).code ==
+        0);
+    CHECK(zeros_of(f, "few.pare") == doctest::Approx(std::stod(share)).epsilon(0.002));
+    CHECK(run(f, "quantize few.pare --out few8.pare").code == 0);
+    CHECK(run(f, "eval few8.pare").code == 0);
+  }
   // The initial weights of a file are those that its seed gives: naming the model is the same.
   REQUIRE(run(f, "prune mlp --data mnist --when lottery --rounds 1 --epochs 4 --out a.pare").code ==
           0);
