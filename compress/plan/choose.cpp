@@ -112,7 +112,9 @@ std::string span(size_t c) {
 
 }  // namespace
 
-std::string micros(double us) { return std::to_string(us).substr(0, us < 1000 ? 5 : 6) + " us"; }
+std::string micros(double us) {
+  return us < 1000 ? message("{:.4g} us", us) : message("{:.4g} ms", us / 1000);
+}
 
 bool worth_trying_sparse(const Tensor& weight) { return percent_zeros(weight) >= 30; }
 
