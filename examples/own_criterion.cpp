@@ -1,8 +1,10 @@
 // A pruning criterion of one's own: LAMP (Lee et al. 2021), held against magnitude at 95 % zeros.
 //
-//   example_own_criterion [DATA] [EPOCHS] [EXAMPLES]        for example: example_own_criterion
-//   mnist 5
+//   example_own_criterion [DATA] [EPOCHS] [EXAMPLES], for example
+//   example_own_criterion mnist 5
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <numeric>
 
 #include "compress/prune/prune.h"

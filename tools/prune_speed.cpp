@@ -28,15 +28,16 @@ std::string line_of(const std::string& plan, const std::string& node) {
 }
 
 std::string why_dense(const Graph& graph, const std::string& node, const std::string& line,
-                      const std::string& plan) {
+                      double zeros, const std::string& plan) {
   if (line.find("% zeros") != std::string::npos)
     return "measured, no sparse kernel is faster there";
   const std::string_view op = graph.nodes[size_t(graph.find_node(node))].op->name;
   if (!op.starts_with("dense") && !op.starts_with("conv2d"))
     return fmt::format("{} has no sparse kernel", op);
+  if (zeros < 0.3) return "too few zeros for a sparse kernel to be tried";
   if (plan.find("run dense") != std::string::npos || plan.find("runs dense") != std::string::npos)
     return "measured, the plan as a whole is faster so";
-  return "too few zeros for a sparse kernel to be tried";
+  return "no sparse form was faster";
 }
 
 struct Layers {
@@ -53,7 +54,7 @@ Layers judge(const Graph& graph, const std::string& plan) {
     found.any_sparse = found.any_sparse || sparse;
     if (zeros == 0 || sparse || line.empty()) continue;
     found.dense += fmt::format("\n  {} ({:.0f} % zeros) runs dense: {}", w.node, 100 * zeros,
-                               why_dense(graph, w.node, line, plan));
+                               why_dense(graph, w.node, line, zeros, plan));
   }
   return found;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
 
 #include "compress/plan/sparse_forms.h"
 
@@ -97,8 +98,9 @@ StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, PlanTimer
   if (!chosen->sparse_dense && !chosen->sparse_conv) return chosen;
   try {
     chosen = hold_against_dense(std::move(chosen), make, timer);
-  } catch (const Error& e) {
-    // An op of the graph's own may refuse the images of a trial, which are no real ones.
+  } catch (const std::exception& e) {
+    // A trial may be refused: by an op of the graph's own, whose images these are not, or by
+    // memory.
     chosen = make(SparseUse::everywhere);
     chosen->account = message("as each layer chose; it could not be timed: {}", e.what());
   }
