@@ -116,8 +116,11 @@ void add_prune(CLI::App& app) {
     if (i < last || i >= training) resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
   command->callback([run, command] {
-    if (run->resume.empty())
+    if (run->resume.empty()) {
+      check(!command->count("--sparsity") || (!run->channels.macs && run->channels.widths.empty()),
+            "--sparsity, --macs and --widths each say how much goes; give one");
       settle_prune_flags(run->flags, command->count("--sparsity"), command->count("--method"));
+    }
     run_prune(*run);
   });
 }

@@ -179,6 +179,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"prune m.pare --structure channel --sparsity 1", 1, "stay"},
       {"prune m.pare --structure channel --widths 10", 1, "fc1 300, fc2 100"},
       {"prune m.pare --structure channel --macs 0.5 --when iterative", 1, "one step"},
+      {"prune m.pare --structure channel --sparsity 0.2 --macs 0.5", 1, "give one"},
       {"prune m.pare --structure channel --when lottery", 1, "one-shot or iteratively"},
       {"prune m.pare --structure channel --round-to 0", 1, "round"},
       {"prune m.pare --structure channel --optim sgd --lr 1e10 --epochs 1", 3, "diverged"},
