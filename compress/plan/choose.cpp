@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 
+#include "compress/plan/plan.h"
 #include "compress/plan/sparse_forms.h"
 #include "core/error.h"
 
@@ -116,7 +117,9 @@ std::string micros(double us) {
   return us < 1000 ? message("{:.4g} us", us) : message("{:.4g} ms", us / 1000);
 }
 
-bool worth_trying_sparse(const Tensor& weight) { return percent_zeros(weight) >= 30; }
+bool worth_trying_sparse(const Tensor& weight) {
+  return percent_zeros(weight) >= percent_zeros_for_sparse;
+}
 
 StepPtr sparse_or_dense_step(const DenseSpec& spec) {
   StepPtr dense = dense_step(spec);
@@ -157,9 +160,11 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec) {
   const std::string why = message(" ({} % zeros{})", percent_zeros(spec.weight), measured);
   if (!any) {
     dense->kernel += why;
+    dense->zeros = ZerosUse::dense_won;
     return dense;
   }
   step->kernel = "sparse or dense by batch, " + chosen + why;
+  step->zeros = ZerosUse::sparse;
   step->drop_unused();
   return step;
 }
@@ -193,6 +198,7 @@ ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place) {
   }
   if (around > 0) why += message(", conversions {}", micros(around));
   choice.why = " (" + why + ")";
+  choice.zeros = choice.rows > 0 ? ZerosUse::sparse : ZerosUse::dense_won;
   return choice;
 }
 

@@ -191,7 +191,7 @@ class Compiler {
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
     StepPtr step = sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec);
-    s_.sparse_dense = s_.sparse_dense || step->kernel.starts_with("sparse");
+    s_.sparse_dense = s_.sparse_dense || step->zeros == ZerosUse::sparse;
     emit(std::move(step), node.name, std::move(inputs), y, Layout::plain);
     return true;
   }
@@ -234,6 +234,7 @@ class Compiler {
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
     StepPtr step = choice.rows > 0 ? sparse_conv_step(spec, choice.rows) : conv_step(spec);
     step->kernel += choice.why;
+    step->zeros = choice.zeros;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
   }

@@ -6,6 +6,7 @@
 
 #include "autograd/graph.h"
 #include "autograd/ops.h"
+#include "compress/plan/dense_layers.h"
 #include "compress/plan/plan.h"
 #include "compress/plan/sparse_forms.h"
 #include "compress/plan/whole_plan.h"
@@ -202,20 +203,58 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
   const StatePtr sparse = quickest({});
   CHECK((sparse->sparse_conv && sparse->sparse_dense));
   CHECK(has(sparse, "sparse layers stay"));
+  CHECK_FALSE(sparse->overruled);
 
   const StatePtr some = quickest({SparseUse::everywhere});
   CHECK((!some->sparse_conv && some->sparse_dense));
   CHECK(has(some, "convolutions run dense"));
+  CHECK(some->overruled);
 
   const StatePtr dense = quickest({SparseUse::everywhere, SparseUse::dense_layers});
   CHECK((!dense->sparse_conv && !dense->sparse_dense));
   CHECK(has(dense, "every layer runs dense"));
+  CHECK(dense->overruled);
   for (const StepPtr& step : dense->steps) CHECK(step->name != "slow");
 
   Tensor y, want;
   dense->run(x, y);
   build_plan(graph, SparseUse::nowhere, true)->run(x, want);
   CHECK(y.to_vector<float>() == want.to_vector<float>());
+}
+
+TEST_CASE("layers with zeros that run dense have a reason") {
+  auto net = make_model("lenet5", {}, 10, 3);
+  Graph graph = capture(*net, normals({5, 1, 28, 28}, 4)).clone();
+  const auto weights = prunable_weights(graph);
+  REQUIRE(weights.size() == 4);
+  const auto zero = [&](size_t layer, double share) {
+    const Tensor w = weights[layer].param.value();
+    for (int64_t i = 0; i < int64_t(share * double(w.elements())); ++i) w.data<float>()[i] = 0;
+  };
+  const auto why = [&](const SparseLayers& layers) {
+    std::string text;
+    for (const DenseLayer& l : dense_layers_with_zeros(graph, layers))
+      text += message("{} {} {}; ", l.node, std::lround(100 * l.zeros), l.why);
+    return text;
+  };
+  CHECK(why({}) == "");
+  zero(0, 0.2);
+  zero(1, 0.5);
+  zero(2, 0.9);
+  const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, no sparse kernel is faster there; ");
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, the plan as a whole is faster so; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+        conv2 + " 50 no sparse kernel takes its input or weight; ");
+
+  const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
+  CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
+  const SparseLayers measured = compile(graph).sparse_layers();
+  CHECK(measured.sparse.size() + measured.dense_won.size() + 9 * measured.overruled >= 2);
 }
 
 TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
