@@ -99,7 +99,7 @@ void settle_prune_flags(PruneFlags& f, bool sparsity_given, bool method_given) {
   if (!structure.is_n_of_m()) return;
   const double own = 1 - double(structure.keep) / double(structure.of);
   check(!sparsity_given || std::abs(f.sparsity - own) < 0.005,
-        "--structure {} has a sparsity of its own, {:.4g}; leave --sparsity out", f.structure, own);
+        "--structure {} has a sparsity of its own, {}; leave --sparsity out", f.structure, own);
   f.sparsity = own;
 }
 

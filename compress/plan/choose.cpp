@@ -1,5 +1,7 @@
 // Sparse or dense, by measurement at compile time: each form runs a few times on one thread, the
 // quickest stays. A choice changes no bit where the dense form is the direct one.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -113,7 +115,7 @@ std::string span(size_t c) {
 }  // namespace
 
 std::string micros(double us) {
-  return us < 1000 ? message("{:.4g} us", us) : message("{:.4g} ms", us / 1000);
+  return us < 1000 ? fmt::format("{:.4g} us", us) : fmt::format("{:.4g} ms", us / 1000);
 }
 
 bool worth_trying_sparse(const Tensor& weight) { return percent_zeros(weight) >= 30; }
