@@ -144,6 +144,11 @@ void Graph::visit(Visitor& visitor) {
   for (GraphBuffer& b : buffers) visitor(b.name, b.buffer);
 }
 
+std::optional<Device> Graph::own_device() const {
+  for (const GraphValue& v : values)
+    if (v.kind == ValueKind::constant) return v.constant.device();
+  return std::nullopt;
+}
 void Graph::follow(Device device) {
   for (GraphValue& v : values)
     if (v.kind == ValueKind::constant) v.constant = v.constant.to(device);

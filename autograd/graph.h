@@ -54,8 +54,9 @@ class Graph : public Module {
   Tensor forward(const Tensor& x, Mode mode) override;  // the first output
   std::vector<Tensor> run(const Tensor& x, Mode mode = Mode::eval);
   void visit(Visitor& visitor) override;
-  void follow(Device device) override;  // constants
-  void follow(DType dtype) override;    // constants, and the types of values
+  std::optional<Device> own_device() const override;  // of constants
+  void follow(Device device) override;                // constants
+  void follow(DType dtype) override;                  // constants, and the types of values
 
   // Own copies of parameters, masks, slots, transforms, buffers; ties kept.
   Graph clone() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "autograd/graph.h"
 #include "autograd/tape.h"
 #include "core/error.h"
 
@@ -77,21 +76,20 @@ void change_state(Module& module, F&& change) {
   }
 }
 
-// Tells a module and all below it.
-template <class T>
-void tell(Module& module, T news) {
-  struct Teller : Visitor {
-    T news;
+// f(a module), for it and all below it.
+template <class F>
+void over_modules(Module& module, F f) {
+  struct All : Visitor {
+    F f;
+    explicit All(F of) : f(std::move(of)) {}
     void operator()(const std::string&, Param&) override {}
     void operator()(const std::string&, Buffer&) override {}
     void operator()(const std::string&, Module& child) override {
-      child.follow(news);
+      f(child);
       child.visit(*this);
     }
   };
-  Teller teller;
-  teller.news = news;
-  teller("", module);
+  All(std::move(f))("", module);
 }
 
 }  // namespace
@@ -139,10 +137,11 @@ Device device_of(Module& module) {
   Collect all = collect(module);
   if (!all.params.empty()) return all.params.front().second.value().device();
   if (!all.buffers.empty()) return all.buffers.front().second.value().device();
-  if (const auto* graph = dynamic_cast<const Graph*>(&module))
-    for (const GraphValue& v : graph->values)
-      if (v.kind == ValueKind::constant) return v.constant.device();
-  return {};
+  std::optional<Device> own;
+  over_modules(module, [&](const Module& m) {
+    if (!own) own = m.own_device();
+  });
+  return own.value_or(Device{});
 }
 
 void to_device(Module& module, Device device) {
@@ -151,7 +150,7 @@ void to_device(Module& module, Device device) {
   });
   for (Param& p : parameters(module))
     if (p.state().mask.defined()) p.state().mask = p.state().mask.to(device);
-  tell(module, device);
+  over_modules(module, [&](Module& m) { m.follow(device); });
 }
 
 void to_dtype(Module& module, DType dtype) {
@@ -159,7 +158,7 @@ void to_dtype(Module& module, DType dtype) {
   change_state(module, [&](Tensor& t) {
     if (t.defined() && is_float(t.dtype())) t = t.to(dtype);
   });
-  tell(module, dtype);
+  over_modules(module, [&](Module& m) { m.follow(dtype); });
 }
 
 }  // namespace pare

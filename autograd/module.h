@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,7 +35,9 @@ class Module {
   // Names every parameter, buffer and child: visitor("weight", weight).
   virtual void visit(Visitor& visitor) = 0;
 
-  // After to_device and to_dtype: what it holds besides parameters and buffers follows.
+  // What it holds besides parameters and buffers, such as a graph's constants: where that lies, if
+  // there is any; and that it follows after to_device and to_dtype.
+  virtual std::optional<Device> own_device() const { return std::nullopt; }
   virtual void follow(Device) {}
   virtual void follow(DType) {}
 
@@ -56,10 +59,12 @@ std::vector<std::pair<std::string, Param>> named_parameters(Module& module);
 std::vector<std::pair<std::string, Buffer>> named_buffers(Module& module);
 std::vector<Param> parameters(Module& module);
 int64_t parameter_count(Module& module);
-// Where its first parameter lies, or buffer, or a graph's constant; the CPU without any.
+// Where its first parameter lies, else its first buffer, else a graph's first constant; the CPU
+// without any.
 Device device_of(Module& module);
-// Moves parameters, masks, slots and buffers.
+// Moves parameters, masks, slots, buffers, and the constants of graphs.
 void to_device(Module& module, Device device);
+// Converts parameters, slots, floating-point buffers, and the constants of graphs, to f32 or f64.
 void to_dtype(Module& module, DType dtype);
 
 }  // namespace pare

@@ -115,8 +115,7 @@ std::vector<uint8_t> extract_zip(std::span<const uint8_t> bytes, const ZipMember
   uint32_t crc = 0;
   for (size_t at = 0; at < out.size(); at += size_t(1) << 30)
     crc = uint32_t(crc32(crc, out.data() + at, uInt(std::min(out.size() - at, size_t(1) << 30))));
-  expect(crc == member.crc, name, "the checksum is {:08x}, the archive says {:08x}", crc,
-         member.crc);
+  expect(crc == member.crc, name, "the checksum is {}, the archive says {}", crc, member.crc);
   return out;
 }
 

@@ -118,7 +118,7 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
         f.structure);
   const double own = 1 - double(structure.keep) / double(structure.of);
   check(!given("--sparsity") || std::abs(f.sparsity - own) < 0.005,
-        "--structure {} has a sparsity of its own, {:.4g}; leave --sparsity out", f.structure, own);
+        "--structure {} has a sparsity of its own, {}; leave --sparsity out", f.structure, own);
   f.sparsity = own;
 }
 

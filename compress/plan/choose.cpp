@@ -1,8 +1,9 @@
 // Sparse or dense, by measurement at compile time: each form runs a few times on one thread, the
 // quickest stays. A choice changes no bit where the dense form is the direct one.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
-#include <chrono>
 
 #include "compress/plan/plan.h"
 #include "compress/plan/sparse_forms.h"
@@ -12,14 +13,12 @@ namespace pare::plan {
 namespace {
 
 // The quickest of some runs, in microseconds: at most seven, fewer once they took 10 ms.
-double measure(const Step& step, int64_t images, std::byte* const* at) {
+double measure(const Timing& timing, const Step& step, int64_t images, std::byte* const* at) {
   double best = 1e30, total = 0;
   for (int i = 0; i < 7 && total < 1e4; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    step.run({images, at}, 0, 1);
-    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-    best = std::min(best, took.count());
-    total += took.count();
+    const double took = timing.step(step, {images, at});
+    best = std::min(best, took);
+    total += took;
   }
   return best;
 }
@@ -59,6 +58,12 @@ class ByBatchStep : public Step {
   size_t count() const { return forms_.size(); }
   Step& form(size_t i) { return *forms_[i]; }
   void choose(size_t size_class, size_t form) { choice_[size_class] = form; }
+  // What runs on so many images.
+  const Step& of(int64_t images) const {
+    size_t c = 0;
+    while (images > classes[c].last) ++c;
+    return *forms_[choice_[c]];
+  }
   // Forms that no class chose give their weights back.
   void drop_unused() {
     for (size_t i = 0; i < forms_.size(); ++i)
@@ -88,11 +93,6 @@ class ByBatchStep : public Step {
   int64_t in = 0, out = 0;
 
  private:
-  const Step& of(int64_t images) const {
-    size_t c = 0;
-    while (images > classes[c].last) ++c;
-    return *forms_[choice_[c]];
-  }
   void run_some(const Frame& f, int64_t first, int64_t count, int64_t part, int64_t parts) const {
     std::byte* at[3] = {reinterpret_cast<std::byte*>(f.of(inputs[0]) + first * in),
                         reinterpret_cast<std::byte*>(f.of(output) + first * out), nullptr};
@@ -114,14 +114,14 @@ std::string span(size_t c) {
 }  // namespace
 
 std::string micros(double us) {
-  return us < 1000 ? message("{:.4g} us", us) : message("{:.4g} ms", us / 1000);
+  return us < 1000 ? fmt::format("{:.4g} us", us) : fmt::format("{:.4g} ms", us / 1000);
 }
 
 bool worth_trying_sparse(const Tensor& weight) {
   return percent_zeros(weight) >= percent_zeros_for_sparse;
 }
 
-StepPtr sparse_or_dense_step(const DenseSpec& spec) {
+StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing) {
   StepPtr dense = dense_step(spec);
   if (!worth_trying_sparse(spec.weight)) return dense;
   auto step = std::make_unique<ByBatchStep>();
@@ -143,7 +143,7 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec) {
     for (size_t i = 0; i < step->count(); ++i) {
       // Few images: lanes would stand empty; many: the row kernel reads its weights for each.
       const bool fits = i == 0 || (i == row_form ? c < 4 : c > 1);
-      took.push_back(fits ? measure(step->form(i), classes[c].at, v.at) : 1e30);
+      took.push_back(fits ? measure(timing, step->form(i), classes[c].at, v.at) : 1e30);
     }
     // Sparse has to win by more than the noise of a short measurement.
     size_t best = 0;
@@ -151,7 +151,8 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec) {
       if (took[i] < 0.97 * took[0] && (best == 0 || took[i] < took[best])) best = i;
     step->choose(c, best);
     any = any || best != 0;
-    chosen += message("{}{}: {}", c ? ", " : "", span(c), best ? step->form(best).kernel : "dense");
+    chosen += message("{}{}: {}", c ? ", " : "", span(c),
+                      best ? step->of(classes[c].at).kernel : "dense");
     if (c != 0 && c != large) continue;
     measured += message("; on {} image{} dense {}", classes[c].at, c ? "s" : "", micros(took[0]));
     for (size_t i = 1; i < took.size(); ++i)
@@ -169,14 +170,14 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec) {
   return step;
 }
 
-ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place) {
+ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place, const Timing& timing) {
   ConvSpec spec = given;
   if (spec.residual >= 0) spec.residual = 2;
   const Values v(spec.x, spec.y);
-  const auto conversion = [](const Shape& shape) {
-    return measure(*between(convert_step(shape, Layout::nhwc)), 1, Values(shape, shape).at);
+  const auto conversion = [&](const Shape& shape) {
+    return measure(timing, *between(convert_step(shape, Layout::nhwc)), 1, Values(shape, shape).at);
   };
-  double dense = measure(*between(conv_step(spec)), 1, v.at), around = 0;
+  double dense = measure(timing, *between(conv_step(spec)), 1, v.at), around = 0;
   std::string why =
       message("{} % zeros; on 1 image dense {}", percent_zeros(spec.weight), micros(dense));
   if (place.x_plain)
@@ -189,7 +190,7 @@ ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place) {
   double quickest = 0.97 * dense;
   for (const int rows : {1, 4, 8}) {
     const StepPtr step = between(sparse_conv_step(spec, rows));
-    const double took = measure(*step, 1, v.at);
+    const double took = measure(timing, *step, 1, v.at);
     why += message(", {} {}", rows == 1 ? "single weights" : message("{}x1 blocks", rows),
                    micros(took));
     if (took + around >= quickest) continue;

@@ -17,8 +17,8 @@ using namespace plan;
 
 class Compiler {
  public:
-  Compiler(Graph graph, Plan::State& state, SparseUse sparse, bool winograd)
-      : g_(std::move(graph)), s_(state), sparse_(sparse), winograd_(winograd) {}
+  Compiler(Graph graph, Plan::State& state, SparseUse sparse, bool winograd, const Timing& timing)
+      : g_(std::move(graph)), s_(state), sparse_(sparse), winograd_(winograd), timing_(timing) {}
 
   void run() {
     const size_t n = g_.values.size();
@@ -190,7 +190,8 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    StepPtr step = sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec);
+    StepPtr step =
+        sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec, timing_);
     s_.sparse_dense = s_.sparse_dense || step->zeros == ZerosUse::sparse;
     emit(std::move(step), node.name, std::move(inputs), y, Layout::plain);
     return true;
@@ -225,9 +226,11 @@ class Compiler {
     if (residual) spec.residual = node.inputs[3];
     ConvChoice choice;
     if (tries_sparse(spec.weight))
-      choice = choose_conv(spec, {.x_plain = lies(node.inputs[0], Layout::plain),
-                                  .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
-                                  .y_nhwc = wanted_nhwc(y)});
+      choice = choose_conv(spec,
+                           {.x_plain = lies(node.inputs[0], Layout::plain),
+                            .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
+                            .y_nhwc = wanted_nhwc(y)},
+                           timing_);
     const Layout layout = choice.rows > 0 ? Layout::plain : Layout::nhwc;
     s_.sparse_conv = s_.sparse_conv || choice.rows > 0;
     std::vector<int> inputs{as(node.inputs[0], layout)};
@@ -361,6 +364,7 @@ class Compiler {
   Plan::State& s_;
   SparseUse sparse_;
   bool winograd_;
+  const Timing& timing_;
   std::vector<Tensor> known_;  // by value: what is known at compile time
   std::vector<Layout> layouts_;
   std::vector<Shape> images_;       // shape at one image
@@ -370,9 +374,10 @@ class Compiler {
 
 }  // namespace
 
-plan::StatePtr plan::build_plan(const Graph& graph, SparseUse sparse, bool winograd) {
+plan::StatePtr plan::build_plan(const Graph& graph, SparseUse sparse, bool winograd,
+                                const Timing& timing) {
   auto state = std::make_unique<Plan::State>();
-  Compiler(graph.clone(), *state, sparse, winograd).run();
+  Compiler(graph.clone(), *state, sparse, winograd, timing).run();
   return state;
 }
 
@@ -384,8 +389,11 @@ Plan compile(const Graph& graph, const PlanOptions& options) {
   fuse_activation(g);
   fuse_residual(g);
   fuse_activation(g);
-  const auto make = [&](SparseUse sparse) { return build_plan(g, sparse, options.winograd); };
-  return Plan(options.sparse ? quickest_plan(make) : make(SparseUse::nowhere));
+  const Timing by_clock, &timing = options.timing ? *options.timing : by_clock;
+  const auto make = [&](SparseUse sparse) {
+    return build_plan(g, sparse, options.winograd, timing);
+  };
+  return Plan(options.sparse ? quickest_plan(make, timing) : make(SparseUse::nowhere));
 }
 
 }  // namespace pare

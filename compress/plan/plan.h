@@ -15,6 +15,10 @@
 
 namespace pare {
 
+namespace plan {
+struct Timing;
+}
+
 struct PlanOptions {
   // Dense layers and convolutions with many zeros may take a sparse kernel, where a measurement at
   // compile time says that it is faster, for the layer and for the plan as a whole. Off: every
@@ -24,6 +28,8 @@ struct PlanOptions {
   // from shape and instruction set. Its rounding errors are within a few times those of the direct
   // form. Off: every convolution runs direct, the fixed yardstick for ratios.
   bool winograd = true;
+  // What "faster" goes by, while the plan is compiled (compress/plan/timing.h). Null: the clock.
+  const plan::Timing* timing = nullptr;
 };
 
 constexpr int percent_zeros_for_sparse = 30;  // from which sparse kernels are tried

@@ -1,7 +1,7 @@
 // The sparse forms of layers with many zeros, and the choice among them by measurement.
 #pragma once
 
-#include "compress/plan/step.h"
+#include "compress/plan/timing.h"
 
 namespace pare::plan {
 
@@ -13,7 +13,7 @@ StepPtr sparse_row_step(const DenseSpec& spec);
 StepPtr sparse_conv_step(const ConvSpec& spec, int rows);
 
 // The quickest form for each size of batch; the kernel's name says what was measured.
-StepPtr sparse_or_dense_step(const DenseSpec& spec);
+StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing);
 
 std::string micros(double us);  // "12.34 us"
 
@@ -30,6 +30,6 @@ struct ConvPlace {
   bool x_plain = false, residual_nhwc = false;
   bool y_nhwc = false;  // some reader wants it so
 };
-ConvChoice choose_conv(const ConvSpec& spec, const ConvPlace& place);
+ConvChoice choose_conv(const ConvSpec& spec, const ConvPlace& place, const Timing& timing);
 
 }  // namespace pare::plan

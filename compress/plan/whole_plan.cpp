@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <exception>
 
 #include "compress/plan/sparse_forms.h"
@@ -27,7 +26,8 @@ struct Trial {
 
 // The quickest of some runs of each, in turn: one at least, at most `runs`, none more once all took
 // `limit` microseconds.
-Trial measure(Plan::State& sparse, Plan::State& dense, PlanTimer timer, int runs, double limit) {
+Trial measure(Plan::State& sparse, Plan::State& dense, const Timing& timing, int runs,
+              double limit) {
   Trial t;
   for (size_t i = 0; i < batches.size(); ++i) {
     Shape shape;
@@ -36,10 +36,10 @@ Trial measure(Plan::State& sparse, Plan::State& dense, PlanTimer timer, int runs
     const Tensor x = dense.input_dtype == DType::f32 ? Tensor::full(shape, 0.5)
                                                      : Tensor::zeros(shape, dense.input_dtype);
     Tensor y;
-    double total = timer(sparse, x, y) + timer(dense, x, y);  // with cold caches
+    double total = timing.plan(sparse, x, y) + timing.plan(dense, x, y);  // with cold caches
     t.sparse[i] = t.dense[i] = 1e30;
     for (int k = 0; k == 0 || (k < runs && total < limit); ++k) {
-      const double s = timer(sparse, x, y), d = timer(dense, x, y);
+      const double s = timing.plan(sparse, x, y), d = timing.plan(dense, x, y);
       t.sparse[i] = std::min(t.sparse[i], s);
       t.dense[i] = std::min(t.dense[i], d);
       total += s + d;
@@ -57,23 +57,23 @@ std::string account(const Trial& t, const std::string& verdict) {
 }
 
 // Whether `sparse` holds against `dense`; a verdict against it has to stand a longer trial.
-bool holds(Plan::State& sparse, Plan::State& dense, PlanTimer timer, Trial& trial) {
-  trial = measure(sparse, dense, timer, 10, 2e4);
-  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timer, 60, 1e5);
+bool holds(Plan::State& sparse, Plan::State& dense, const Timing& timing, Trial& trial) {
+  trial = measure(sparse, dense, timing, 10, 2e4);
+  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timing, 60, 1e5);
   return !trial.sparse_is_slower();
 }
 
 StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(SparseUse)>& make,
-                            PlanTimer timer) {
+                            const Timing& timing) {
   StatePtr dense = make(SparseUse::nowhere);
   Trial all, trial;
-  if (holds(*sparse, *dense, timer, all)) {
+  if (holds(*sparse, *dense, timing, all)) {
     sparse->account = account(all, "sparse layers stay");
     return sparse;
   }
   if (sparse->sparse_dense && sparse->sparse_conv) {
     StatePtr some = make(SparseUse::dense_layers);
-    if (some->sparse_dense && holds(*some, *dense, timer, trial)) {
+    if (some->sparse_dense && holds(*some, *dense, timing, trial)) {
       some->account = account(trial, "sparse dense layers stay; with sparse convolutions ") +
                       account(all, "convolutions run dense");
       some->overruled = true;
@@ -87,18 +87,11 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
 
 }  // namespace
 
-double time_plan(Plan::State& plan, const Tensor& x, Tensor& y) {
-  const auto start = std::chrono::steady_clock::now();
-  plan.run(x, y);
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, PlanTimer timer) {
+StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, const Timing& timing) {
   StatePtr chosen = make(SparseUse::everywhere);
   if (!chosen->sparse_dense && !chosen->sparse_conv) return chosen;
   try {
-    chosen = hold_against_dense(std::move(chosen), make, timer);
+    chosen = hold_against_dense(std::move(chosen), make, timing);
   } catch (const std::exception& e) {
     // A trial may be refused: by an op of the graph's own, whose images these are not, or by
     // memory.

@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "compress/plan/state.h"
+#include "compress/plan/timing.h"
 
 namespace pare::plan {
 
@@ -13,11 +13,7 @@ enum class SparseUse : uint8_t { nowhere, dense_layers, everywhere };
 using StatePtr = std::unique_ptr<Plan::State>;
 
 // One plan of a graph that the passes have been over, by the choice of each layer.
-StatePtr build_plan(const Graph& graph, SparseUse sparse, bool winograd);
-
-// Microseconds of a run.
-using PlanTimer = double (*)(Plan::State& plan, const Tensor& x, Tensor& y);
-double time_plan(Plan::State& plan, const Tensor& x, Tensor& y);  // by the clock
+StatePtr build_plan(const Graph& graph, SparseUse sparse, bool winograd, const Timing& timing);
 
 // The plan that `make` builds with sparse forms everywhere, where neither one image nor a batch of
 // 64 takes over 5 % longer through it than through the dense plan, with the threads in use; else
@@ -27,6 +23,6 @@ double time_plan(Plan::State& plan, const Tensor& x, Tensor& y);  // by the cloc
 // Every form of a dense layer has the same bits, so for networks without sparse convolutions the
 // choice changes none. A convolution that may run in Winograd's form, and a dense layer behind a
 // flatten, whose order of sums is that of the image's layout, differ in the last ones.
-StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, PlanTimer timer = time_plan);
+StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, const Timing& timing);
 
 }  // namespace pare::plan

@@ -1,9 +1,11 @@
 // Tensors that live on a device: everything a tensor can do, with the CPU's results.
 #include <doctest/doctest.h>
 
-#include "autograd/param.h"
+#include "autograd/graph.h"
+#include "autograd/ops.h"
 #include "core/backend.h"
 #include "core/device.h"
+#include "layers/layers.h"
 #include "tests/support/op_case_list.h"
 
 using namespace pare;
@@ -53,6 +55,23 @@ TEST_CASE("masks hold on the device") {
     CHECK(m[i] == 0);
   }
   CHECK(m[0] == 2);
+}
+
+TEST_CASE("a graph of constants alone, inside another module, moves and says where it is") {
+  struct Shift : Module {
+    Tensor forward(const Tensor& x, Mode) override { return x + Tensor::full({3}, 2); }
+    void visit(Visitor&) override {}
+  } shift;
+  Sequential net;
+  net.add("shift", std::make_unique<Graph>(capture(shift, Tensor::zeros({1, 3}))));
+  CHECK(device_of(net) == Device{});
+  for (const Device device : {emulated, Device{}}) {
+    to_device(net, device);
+    CHECK(device_of(net) == device);
+    const Tensor y = net(Tensor::full({1, 3}, 1, DType::f32, device));
+    CHECK(y.device() == device);
+    CHECK(y.to_vector<float>() == std::vector<float>(3, 3.f));
+  }
 }
 
 TEST_CASE("memory of the device is fresh: reading what nobody wrote gives NaN") {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <thread>
@@ -217,10 +218,10 @@ TEST_CASE("capture notices what follows the input's values") {
 
 TEST_CASE("capture of thousands of constants takes no time") {
   ManyConstants net;
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process: other programs do not count
   const Graph g = capture(net, Tensor::zeros({2, 4}));
   CHECK(g.values.size() == 3000 * 2 + 4);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+  CHECK(std::clock() - start < 2 * CLOCKS_PER_SEC);
 }
 
 TEST_CASE("a graph's constants follow its element type") {

@@ -1,0 +1,25 @@
+#include "compress/plan/timing.h"
+
+#include <chrono>
+
+namespace pare::plan {
+namespace {
+
+template <class F>
+double micros_of(F&& run) {
+  const auto start = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace
+
+double time_step(const Step& step, const Frame& frame) {
+  return micros_of([&] { step.run(frame, 0, 1); });
+}
+double time_plan(Plan::State& plan, const Tensor& x, Tensor& y) {
+  return micros_of([&] { plan.run(x, y); });
+}
+
+}  // namespace pare::plan

@@ -1,0 +1,20 @@
+// The times by which a plan's forms are chosen: each layer's (choose.cpp), then the plan's as a
+// whole (whole_plan.h). Taken by the clock; a test plants times of its own.
+#pragma once
+
+#include <functional>
+
+#include "compress/plan/state.h"
+
+namespace pare::plan {
+
+// Microseconds of one run by the clock: of a step on one thread, of a plan with the threads in use.
+double time_step(const Step& step, const Frame& frame);
+double time_plan(Plan::State& plan, const Tensor& x, Tensor& y);
+
+struct Timing {
+  std::function<double(const Step&, const Frame&)> step = time_step;
+  std::function<double(Plan::State&, const Tensor& x, Tensor& y)> plan = time_plan;
+};
+
+}  // namespace pare::plan

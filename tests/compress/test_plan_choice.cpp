@@ -1,0 +1,210 @@
+// How a plan chooses among sparse and dense forms, by planted times.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "autograd/graph.h"
+#include "compress/plan/dense_layers.h"
+#include "compress/plan/plan.h"
+#include "compress/plan/sparse_forms.h"
+#include "compress/plan/whole_plan.h"
+#include "compress/prune/prune.h"
+#include "core/random.h"
+#include "layers/zoo.h"
+
+using namespace pare;
+using namespace pare::plan;
+
+namespace {
+
+bool has(const std::string& text, const std::string& words) {
+  return text.find(words) != std::string::npos;
+}
+
+// Steps take the time of the first row whose words their kernel holds, for so many images at least;
+// 100 us without one. Plans take 1 us.
+struct Row {
+  std::string kernel;
+  double us;
+  int64_t from = 1, to = INT64_MAX;
+};
+Timing planted(std::vector<Row> rows) {
+  return {.step =
+              [rows = std::move(rows)](const Step& step, const Frame& f) {
+                for (const Row& r : rows)
+                  if (has(step.kernel, r.kernel) && f.images >= r.from && f.images <= r.to)
+                    return r.us;
+                return 100.0;
+              },
+          .plan = [](Plan::State&, const Tensor&, Tensor&) { return 1; }};
+}
+// Every sparse form is quick.
+Timing sparse_wins() { return planted({{"single weights", 10}, {"rows of 8", 10}}); }
+
+Tensor half_zeros(const Shape& shape) {
+  const Tensor w = Tensor::zeros(shape);
+  for (int64_t i = 0; i < w.elements(); i += 2) w.data<float>()[i] = 1;
+  return w;
+}
+DenseSpec dense_layer() { return {.weight = half_zeros({16, 32}), .bias = Tensor::zeros({16})}; }
+ConvSpec conv_layer() {
+  ConvSpec s;
+  s.weight = half_zeros({8, 8, 3, 3}), s.bias = Tensor::zeros({8});
+  s.x = s.y = {1, 8, 6, 6};
+  s.padding = 1;
+  return s;
+}
+
+Graph pruned(const char* name) {
+  auto net = make_model(name, {}, 10, 3);
+  Graph graph = capture(*net, Tensor::full({5, 1, 28, 28}, 0.5)).clone();
+  prune(graph, Magnitude(), {.sparsity = 0.98, .scope = PruneScope::local});
+  return graph;
+}
+
+}  // namespace
+
+TEST_CASE("a dense layer takes the quickest form for each size of batch") {
+  const StepPtr step = sparse_or_dense_step(
+      dense_layer(), planted({{"rows of 8", 20, 1, 1}, {"4x1 blocks", 60, 24}, {"8x1", 70, 12}}));
+  CAPTURE(step->kernel);
+  CHECK(has(step->kernel,
+            "1: rows of 8 outputs, 2-3: dense, 4-7: dense, 8-15: 8x1 blocks, "
+            "16-31: 4x1 blocks, from 32: 4x1 blocks (50 % zeros"));
+  CHECK(has(step->kernel, "on 1 image dense 100 us, rows of 8 outputs 20 us"));
+}
+
+TEST_CASE(
+    "a dense layer stays dense where sparse forms gain less than the noise, or zeros are few") {
+  CHECK(sparse_or_dense_step(dense_layer(), planted({{"blocks", 98}, {"rows", 98}}))
+            ->kernel.starts_with("dense"));
+  CHECK(sparse_or_dense_step(dense_layer(), planted({{"4x1 blocks", 96}}))
+            ->kernel.starts_with("sparse"));
+  DenseSpec full = dense_layer();
+  full.weight.fill(1);
+  const StepPtr step = sparse_or_dense_step(full, sparse_wins());
+  CHECK(step->kernel.starts_with("dense"));
+  CHECK_FALSE(has(step->kernel, "zeros"));
+}
+
+TEST_CASE("conversions count in the choice of a convolution") {
+  const Timing timing = planted({{"single", 80}, {"4x1", 60}, {"8x1", 70}, {"nhwc", 30}});
+  const auto rows = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).rows;
+  };
+  CHECK(rows({.x_plain = true}) == 4);                                         // 60 against 130
+  CHECK(rows({}) == 4);                                                        // 90 against 100
+  CHECK(rows({.y_nhwc = true}) == 0);                                          // 120 against 100
+  CHECK(rows({.x_plain = true, .y_nhwc = true}) == 4);                         // 90 against 130
+  CHECK(rows({.x_plain = true, .residual_nhwc = true, .y_nhwc = true}) == 4);  // 120
+  CHECK(rows({.residual_nhwc = true}) == 0);
+  const std::string why = choose_conv(conv_layer(), {.y_nhwc = true}, timing).why;
+  CAPTURE(why);
+  CHECK(has(why, "dense 100 us, single weights 80 us, 4x1 blocks 60 us"));
+  CHECK(has(why, "conversions 60 us"));
+}
+
+TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says so") {
+  struct Slow : Step {
+    void run(const Frame&, int64_t, int64_t) const override {}
+  };
+  const Graph graph = pruned("lenet5");
+  Timing timing = sparse_wins();
+  timing.plan = [](Plan::State& plan, const Tensor& x, Tensor& y) {
+    plan.run(x, y);  // sparse takes half the time, a slow step thrice
+    return (plan.sparse_dense || plan.sparse_conv ? 50.0 : 100.0) +
+           (plan.steps.front()->name == "slow" ? 300 : 0);
+  };
+  // What is slower lies between the layers, where none of their own measurements sees it.
+  const auto with_slow = [&](std::initializer_list<SparseUse> slow, SparseUse use) {
+    StatePtr plan = build_plan(graph, use, true, timing);
+    if (std::find(slow.begin(), slow.end(), use) != slow.end()) {
+      plan->steps.insert(plan->steps.begin(), std::make_unique<Slow>());
+      plan->steps.front()->name = "slow";
+    }
+    return plan;
+  };
+  const auto quickest = [&](std::initializer_list<SparseUse> slow) {
+    return quickest_plan([&](SparseUse use) { return with_slow(slow, use); }, timing);
+  };
+  const StatePtr sparse = quickest({});
+  CHECK((sparse->sparse_conv && sparse->sparse_dense));
+  CHECK(has(sparse->account, "sparse layers stay"));
+  CHECK_FALSE(sparse->overruled);
+
+  const StatePtr some = quickest({SparseUse::everywhere});
+  CHECK((!some->sparse_conv && some->sparse_dense));
+  CHECK(has(some->account, "convolutions run dense"));
+  CHECK(some->overruled);
+
+  const StatePtr dense = quickest({SparseUse::everywhere, SparseUse::dense_layers});
+  CHECK((!dense->sparse_conv && !dense->sparse_dense));
+  CHECK(has(dense->account, "every layer runs dense"));
+  CHECK(dense->overruled);
+  for (const StepPtr& step : dense->steps) CHECK(step->name != "slow");
+
+  const Tensor x = Tensor::full({5, 1, 28, 28}, 0.5);
+  Tensor y, want;
+  dense->run(x, y);
+  build_plan(graph, SparseUse::nowhere, true, timing)->run(x, want);
+  CHECK(y.to_vector<float>() == want.to_vector<float>());
+}
+
+TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
+  struct Picky : Step {
+    void run(const Frame& f, int64_t, int64_t) const override {
+      check(f.images == 1, "one image at a time");
+    }
+  };
+  const Graph graph = pruned("mlp");
+  Timing timing = sparse_wins();
+  timing.plan = time_plan;
+  const StatePtr plan = quickest_plan(
+      [&](SparseUse use) {
+        StatePtr p = build_plan(graph, use, true, timing);
+        p->steps.push_back(std::make_unique<Picky>());
+        return p;
+      },
+      timing);
+  CHECK(plan->sparse_dense);
+  CHECK(has(plan->account, "one image at a time"));
+}
+
+TEST_CASE("layers with zeros that run dense have a reason") {
+  auto net = make_model("lenet5", {}, 10, 3);
+  Graph graph = capture(*net, Tensor::full({5, 1, 28, 28}, 0.5)).clone();
+  const auto weights = prunable_weights(graph);
+  REQUIRE(weights.size() == 4);
+  const auto zero = [&](size_t layer, double share) {
+    const Tensor w = weights[layer].param.value();
+    for (int64_t i = 0; i < int64_t(share * double(w.elements())); ++i) w.data<float>()[i] = 0;
+  };
+  const auto why = [&](const SparseLayers& layers) {
+    std::string text;
+    for (const DenseLayer& l : dense_layers_with_zeros(graph, layers))
+      text += message("{} {} {}; ", l.node, std::lround(100 * l.zeros), l.why);
+    return text;
+  };
+  CHECK(why({}) == "");
+  zero(0, 0.2);
+  zero(1, 0.5);
+  zero(2, 0.9);
+  const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, no sparse kernel is faster there; ");
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, the plan as a whole is faster so; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+        conv2 + " 50 no sparse kernel takes its input or weight; ");
+
+  const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
+  CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
+  CHECK(sparse_or_dense_step(dense_layer(), sparse_wins())->zeros == ZerosUse::sparse);
+  CHECK(sparse_or_dense_step(dense_layer(), planted({}))->zeros == ZerosUse::dense_won);
+  CHECK(choose_conv(conv_layer(), {}, planted({{"4x1", 1}})).zeros == ZerosUse::sparse);
+  CHECK(choose_conv(conv_layer(), {}, planted({})).zeros == ZerosUse::dense_won);
+}
