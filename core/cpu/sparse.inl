@@ -8,13 +8,11 @@ namespace {
 
 using V = Vec<float>;
 
-// How the rows of a block find their columns.
-enum class Columns { shared, own };
-
 // Most vectors of positions a block takes at a time: as many as leave registers for its sums.
-constexpr int most_vectors(int rows, Columns columns) {
+constexpr int most_vectors(SparseForm form) {
   const bool wide = V::width == 16;
-  if (columns == Columns::own) return wide ? 6 : 3;
+  if (form == SparseForm::slices) return wide ? 6 : 3;
+  const int rows = shape_of(form).rows;
   return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
 }
 
@@ -23,10 +21,11 @@ struct Places {
   ptrdiff_t x[8], y[8];
 };
 
-template <int rows, int run, Columns columns, int vectors, bool part, bool by_row>
+template <SparseForm form, int vectors, bool part, bool by_row>
 [[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places,
                                    int lanes) {
-  constexpr bool own = columns == Columns::own;
+  constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
+  constexpr bool own = !shape_of(form).shared;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const int64_t left = s.outputs - block * rows;
   int64_t output[rows];
@@ -95,27 +94,26 @@ template <int rows, int run, Columns columns, int vectors, bool part, bool by_ro
 }
 
 // All blocks over a tile of `wanted` vectors of positions.
-template <int rows, int run, Columns columns, int vectors, bool by_row>
+template <SparseForm form, int vectors, bool by_row>
 void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
   if constexpr (vectors > 1)
-    if (wanted != vectors)
-      return sparse_tiles<rows, run, columns, vectors - 1, by_row>(wanted, s, places);
+    if (wanted != vectors) return sparse_tiles<form, vectors - 1, by_row>(wanted, s, places);
+  constexpr int rows = shape_of(form).rows;
   const int64_t blocks = (s.outputs + rows - 1) / rows;
-  for (int64_t b = 0; b < blocks; ++b)
-    sparse_tile<rows, run, columns, vectors, false, by_row>(s, b, places, 0);
+  for (int64_t b = 0; b < blocks; ++b) sparse_tile<form, vectors, false, by_row>(s, b, places, 0);
 }
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
 // masked.
-template <int rows, int run, Columns columns = Columns::shared>
-void sparse_rows(const SparseProduct& s) {
-  constexpr int most = most_vectors(rows, columns);
+template <SparseForm form>
+void product_of(const SparseProduct& s) {
+  constexpr int rows = shape_of(form).rows, most = most_vectors(form);
   Places places{};
   if (s.positions < V::width) {
     const int64_t blocks = (s.outputs + rows - 1) / rows;
     for (int64_t b = 0; b < blocks; ++b)
-      sparse_tile<rows, run, columns, 1, true, false>(s, b, places, int(s.positions));
+      sparse_tile<form, 1, true, false>(s, b, places, int(s.positions));
     return;
   }
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
@@ -129,24 +127,28 @@ void sparse_rows(const SparseProduct& s) {
       places.y[v - first] = i * row + q;
       if (++j == in_row) j = 0, ++i;
     }
-    if (run == 1 && s.row)
-      sparse_tiles<rows, 1, columns, most, true>(int(v - first), s, places);
-    else
-      sparse_tiles<rows, run, columns, most, false>(int(v - first), s, places);
+    if constexpr (shape_of(form).run == 1)
+      if (s.row) {
+        sparse_tiles<form, most, true>(int(v - first), s, places);
+        continue;
+      }
+    sparse_tiles<form, most, false>(int(v - first), s, places);
   }
 }
 
 void sparse_product(const SparseProduct& s) {
-  if (s.sliced)
-    sparse_rows<4, 1, Columns::own>(s);
-  else if (s.run == 4)
-    sparse_rows<1, 4>(s);
-  else if (s.rows == 1)
-    sparse_rows<1, 1>(s);
-  else if (s.rows == 4)
-    sparse_rows<4, 1>(s);
-  else
-    sparse_rows<8, 1>(s);
+  switch (s.form) {
+    case SparseForm::rows:
+      return product_of<SparseForm::rows>(s);
+    case SparseForm::slices:
+      return product_of<SparseForm::slices>(s);
+    case SparseForm::blocks_4x1:
+      return product_of<SparseForm::blocks_4x1>(s);
+    case SparseForm::blocks_8x1:
+      return product_of<SparseForm::blocks_8x1>(s);
+    case SparseForm::blocks_1x4:
+      return product_of<SparseForm::blocks_1x4>(s);
+  }
 }
 
 #if PARE_HALF_VECTORS
