@@ -55,17 +55,19 @@ SparseWeights pack_slices(int64_t outputs, int64_t columns, const float* bias, c
   SparseWeights s;
   s.form = SparseForm::slices, s.outputs = outputs, s.bias = plain.bias;
   s.order = longest_first(plain.starts);
+  // The last slice may take its first row again.
+  while (int64_t(s.order.size()) % slice != 0)
+    s.order.push_back(s.order[size_t(outputs / slice * slice)]);
   s.starts.push_back(0);
   for (int64_t first = 0; first < outputs; first += slice) {
     const auto start = [&](int64_t r) { return plain.starts[size_t(s.order[size_t(first + r)])]; };
     const auto end = [&](int64_t r) {
       return plain.starts[size_t(s.order[size_t(first + r)]) + 1];
     };
-    const int64_t rows = std::min(slice, outputs - first);
     const int32_t length = end(0) - start(0);
     for (int32_t i = 0; i < length; ++i)
       for (int64_t r = 0; r < slice; ++r) {
-        const bool kept = r < rows && i < end(r) - start(r);
+        const bool kept = i < end(r) - start(r);
         // A zero reads what the longest row reads.
         const auto at = size_t(kept ? start(r) + i : start(0) + i);
         s.offsets.push_back(plain.offsets[at]);
