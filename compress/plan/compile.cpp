@@ -231,13 +231,13 @@ class Compiler {
                             .residual_nhwc = residual && !lies(spec.residual, Layout::plain),
                             .y_nhwc = wanted_nhwc(y)},
                            timing_);
-    const Layout layout = choice.rows > 0 ? Layout::plain : Layout::nhwc;
-    s_.sparse_conv = s_.sparse_conv || choice.rows > 0;
+    const Layout layout = choice.form ? Layout::plain : Layout::nhwc;
+    s_.sparse_conv = s_.sparse_conv || choice.form;
     std::vector<int> inputs{as(node.inputs[0], layout)};
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
-    StepPtr step = choice.rows > 0 ? sparse_conv_step(spec, choice.rows) : conv_step(spec);
+    StepPtr step = choice.form ? sparse_conv_step(spec, *choice.form) : conv_step(spec);
     step->kernel += choice.why;
-    step->zeros = choice.zeros;
+    if (!choice.why.empty()) step->zeros = choice.form ? ZerosUse::sparse : ZerosUse::dense_won;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
   }

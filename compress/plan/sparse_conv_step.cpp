@@ -20,7 +20,7 @@ namespace {
 
 class SparseConvStep : public Step {
  public:
-  SparseConvStep(const ConvSpec& s, int rows) : s_(s) {
+  SparseConvStep(const ConvSpec& s, cpu::SparseForm form) : s_(s) {
     const int64_t kh = s.weight.size(2), kw = s.weight.size(3), in = s.weight.size(1);
     const int64_t c = s.x[1], group = s.weight.size(0) / s.groups, out = s.y[1];
     const float* w = s.weight.data<float>();
@@ -35,7 +35,7 @@ class SparseConvStep : public Step {
       row_ = (row_ + 7) / 8 * 8;
       lead_ = ((s.y[3] == 8 ? 4 : 0) - s.padding) & 15;
     }
-    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
+    copies_ = copies(s);
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
     const int64_t blocks = (s.y[2] + fitting - 1) / fitting;
@@ -51,14 +51,13 @@ class SparseConvStep : public Step {
       return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
              b / s.stride;
     };
-    const float* bias = s.bias.data<float>();
-    // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
-    weights_ = rows == 1 && copies_
-                   ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
-                   : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
+    weights_ = cpu::pack_sparse(form, out, kh * kw * c, s.bias.data<float>(), weight, offset);
     s_.weight = s_.bias = Tensor();
-    kernel = message("conv2d, sparse by {}, {}x{}",
-                     rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
+    kernel = message("conv2d, sparse by {}, {}x{}", name_of(form), kh, kw);
+  }
+  // Whether the product reads copies of the planes, or the planes in place.
+  static bool copies(const ConvSpec& s) {
+    return s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
   }
   int64_t packed_bytes() const override { return weights_.bytes(); }
   int64_t parts(int64_t images) const override {
@@ -172,8 +171,7 @@ class SparseConvStep : public Step {
   // with the same bits.
   static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
 #if defined(__x86_64__)
-    const bool apart = s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
-    if (current_isa() == Isa::avx512 && apart && s.y[3] >= 8 && s.y[3] < 16)
+    if (current_isa() == Isa::avx512 && copies(s) && s.y[3] >= 8 && s.y[3] < 16)
       return cpu::sparse_kernels_avx2();
 #endif
     (void)s;
@@ -195,8 +193,13 @@ class SparseConvStep : public Step {
 
 }  // namespace
 
-StepPtr sparse_conv_step(const ConvSpec& spec, int rows) {
-  return std::make_unique<SparseConvStep>(spec, rows);
+std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec) {
+  using enum cpu::SparseForm;
+  // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
+  return {SparseConvStep::copies(spec) ? slices : rows, blocks_4x1, blocks_8x1};
+}
+StepPtr sparse_conv_step(const ConvSpec& spec, cpu::SparseForm form) {
+  return std::make_unique<SparseConvStep>(spec, form);
 }
 
 }  // namespace pare::plan

@@ -18,11 +18,11 @@ constexpr int64_t part_floats = 10 * 1024, part_macs = 800;
 // Images in the lanes.
 class SparseLanesStep : public Step {
  public:
-  SparseLanesStep(const DenseSpec& s, int rows, int run)
+  SparseLanesStep(const DenseSpec& s, cpu::SparseForm form)
       : out_(s.weight.size(0)), in_(s.weight.size(1)), relu_(s.relu), residual_(s.residual) {
     const float *w = s.weight.data<float>(), *bias = s.bias.data<float>();
-    const bool single = rows * run == 1;
-    kernel = single ? "single weights" : message("{}x{} blocks", rows, run);
+    const bool single = form == cpu::SparseForm::rows || form == cpu::SparseForm::slices;
+    kernel = name_of(form);
     // Single weights read their inputs at random: two vectors of lanes keep those near.
     lanes_ = single ? 2 * kernels_.width : 64;
     const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
@@ -33,8 +33,7 @@ class SparseLanesStep : public Step {
       const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
       const auto weight = [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; };
       const auto offset = [&](int64_t k) { return (first + k) * lanes_; };
-      weights_.push_back(single ? cpu::pack_sliced(out_, count, bias, weight, offset)
-                                : cpu::pack_sparse(out_, count, rows, run, bias, weight, offset));
+      weights_.push_back(cpu::pack_sparse(form, out_, count, bias, weight, offset));
     }
   }
   int64_t packed_bytes() const override {
@@ -123,8 +122,14 @@ class SparseRowStep : public Step {
 
 }  // namespace
 
-StepPtr sparse_lanes_step(const DenseSpec& spec, int rows, int run) {
-  return std::make_unique<SparseLanesStep>(spec, rows, run);
+std::vector<cpu::SparseForm> forms_for(const DenseSpec& spec) {
+  using enum cpu::SparseForm;
+  std::vector<cpu::SparseForm> forms{slices, blocks_4x1, blocks_8x1};
+  if (spec.weight.size(1) % cpu::shape_of(blocks_1x4).run == 0) forms.push_back(blocks_1x4);
+  return forms;
+}
+StepPtr sparse_lanes_step(const DenseSpec& spec, cpu::SparseForm form) {
+  return std::make_unique<SparseLanesStep>(spec, form);
 }
 StepPtr sparse_row_step(const DenseSpec& spec) { return std::make_unique<SparseRowStep>(spec); }
 

@@ -5,12 +5,12 @@
 //                           and r < run, of value[i][r][o] * x[offset[i] + r * run_step + q]
 //                 + residual[o][q])          for positions q, act ReLU or nothing
 //
-// `rows` outputs form a block. They share its columns, so that one load of x feeds `rows`
-// multiply-adds; or the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209):
-// outputs of nearly the same count of weights, each with columns of its own, the shorter ones
-// filled up with zeros. Its sums depend less on each other and its loop ends less often. Every
-// element is one chain of multiply-adds from zero, as in the dense register tile (matrix_tile.h):
-// zeros left out change no bit of a finite sum.
+// The outputs of a block share its columns, so that one load of x feeds a multiply-add of each; or
+// the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209): outputs of nearly
+// the same count of weights, each with columns of its own, the shorter ones filled up with zeros.
+// Its sums depend less on each other and its loop ends less often. Every element is one chain of
+// multiply-adds from zero, as in the dense register tile (matrix_tile.h): zeros left out change no
+// bit of a finite sum.
 #pragma once
 
 #include <cstddef>
@@ -20,13 +20,44 @@
 
 namespace pare::cpu {
 
+// How the weights of a matrix are stored.
+enum class SparseForm {
+  rows,        // one output after the other
+  slices,      // four outputs side by side, each with columns of its own
+  blocks_4x1,  // four outputs that share their columns
+  blocks_8x1,
+  blocks_1x4,  // runs of adjacent columns
+};
+inline constexpr SparseForm sparse_forms[] = {SparseForm::rows, SparseForm::slices,
+                                              SparseForm::blocks_4x1, SparseForm::blocks_8x1,
+                                              SparseForm::blocks_1x4};
+struct SparseShape {
+  int rows, run;  // of a block
+  bool shared;    // one offset for all rows of a stored column
+};
+constexpr SparseShape shape_of(SparseForm form) {
+  switch (form) {
+    case SparseForm::slices:
+      return {4, 1, false};
+    case SparseForm::blocks_4x1:
+      return {4, 1, true};
+    case SparseForm::blocks_8x1:
+      return {8, 1, true};
+    case SparseForm::blocks_1x4:
+      return {1, 4, true};
+    case SparseForm::rows:
+      break;
+  }
+  return {1, 1, true};
+}
+const char* name_of(SparseForm form);  // "single weights", "4x1 blocks"
+
 struct SparseProduct {
-  int rows = 1, run = 1;             // 1x1, 4x1, 8x1 or 1x4
-  bool sliced = false;               // 4 rows, each with columns of its own
-  int64_t outputs = 0;               // the last block may hold fewer than `rows`
+  SparseForm form = SparseForm::rows;
+  int64_t outputs = 0;               // the last block may hold fewer than its rows
   const int32_t* starts = nullptr;   // [blocks + 1], into offsets
-  const int32_t* offsets = nullptr;  // of each stored column, in elements of x; sliced: [..][rows]
-  const int32_t* order = nullptr;    // sliced: [outputs], the output of each row
+  const int32_t* offsets = nullptr;  // of each stored column, in elements of x; slices: [..][rows]
+  const int32_t* order = nullptr;    // slices: [outputs], the output of each row
   const float* values = nullptr;     // [stored][run][rows]
   const float* bias = nullptr;       // [outputs], or null
   ptrdiff_t run_step = 0;            // between the inputs of one column

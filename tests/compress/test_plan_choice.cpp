@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "autograd/graph.h"
 #include "compress/plan/dense_layers.h"
@@ -91,15 +90,16 @@ TEST_CASE(
 
 TEST_CASE("conversions count in the choice of a convolution") {
   const Timing timing = planted({{"single", 80}, {"4x1", 60}, {"8x1", 70}, {"nhwc", 30}});
-  const auto rows = [&](const ConvPlace& place) {
-    return choose_conv(conv_layer(), place, timing).rows;
+  const auto form = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).form;
   };
-  CHECK(rows({.x_plain = true}) == 4);                                         // 60 against 130
-  CHECK(rows({}) == 4);                                                        // 90 against 100
-  CHECK(rows({.y_nhwc = true}) == 0);                                          // 120 against 100
-  CHECK(rows({.x_plain = true, .y_nhwc = true}) == 4);                         // 90 against 130
-  CHECK(rows({.x_plain = true, .residual_nhwc = true, .y_nhwc = true}) == 4);  // 120
-  CHECK(rows({.residual_nhwc = true}) == 0);
+  CHECK(form({.x_plain = true}) == cpu::SparseForm::blocks_4x1);                  // 60 against 130
+  CHECK(form({}) == cpu::SparseForm::blocks_4x1);                                 // 90 against 100
+  CHECK_FALSE(form({.y_nhwc = true}).has_value());                                // 120 against 100
+  CHECK(form({.x_plain = true, .y_nhwc = true}) == cpu::SparseForm::blocks_4x1);  // 90 against 130
+  CHECK(form({.x_plain = true, .residual_nhwc = true, .y_nhwc = true}) ==
+        cpu::SparseForm::blocks_4x1);  // 120
+  CHECK_FALSE(form({.residual_nhwc = true}).has_value());
   const std::string why = choose_conv(conv_layer(), {.y_nhwc = true}, timing).why;
   CAPTURE(why);
   CHECK(has(why, "dense 100 us, single weights 80 us, 4x1 blocks 60 us"));
@@ -205,6 +205,4 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
   CHECK(sparse_or_dense_step(dense_layer(), sparse_wins())->zeros == ZerosUse::sparse);
   CHECK(sparse_or_dense_step(dense_layer(), planted({}))->zeros == ZerosUse::dense_won);
-  CHECK(choose_conv(conv_layer(), {}, planted({{"4x1", 1}})).zeros == ZerosUse::sparse);
-  CHECK(choose_conv(conv_layer(), {}, planted({})).zeros == ZerosUse::dense_won);
 }
