@@ -240,7 +240,7 @@ class Compiler {
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
     StepPtr step = choice.form ? sparse_conv_step(spec, *choice.form) : conv_step(spec);
     step->kernel += choice.why;
-    if (!choice.why.empty()) step->zeros = choice.form ? ZerosUse::sparse : ZerosUse::dense_won;
+    step->zeros = choice.zeros;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
   }

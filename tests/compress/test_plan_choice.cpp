@@ -104,6 +104,12 @@ TEST_CASE("conversions count in the choice of a convolution") {
   CAPTURE(why);
   CHECK(has(why, "dense 100 us, single weights 80 us, 4x1 blocks 60 us"));
   CHECK(has(why, "conversions 60 us"));
+  const auto zeros = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).zeros;
+  };
+  CHECK(zeros({}) == ZerosUse::sparse);
+  CHECK(zeros({.y_nhwc = true}) == ZerosUse::conversions_cost);
+  CHECK(choose_conv(conv_layer(), {}, planted({})).zeros == ZerosUse::dense_won);
 }
 
 TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says so") {
@@ -192,13 +198,13 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   zero(1, 0.5);
   zero(2, 0.9);
   const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
-  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, no sparse kernel is faster there; ");
-  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, the plan as a whole is faster so; ");
-  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
         conv2 + " 50 no sparse kernel takes its input or weight; ");
 
   const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
