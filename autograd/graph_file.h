@@ -22,6 +22,9 @@ Graph load_graph(const std::string& path);
 struct GraphFileOptions {
   std::string prefix = {};
   bool slots = false;  // the optimizer's state too
+  // What masks in the densest code, and the weights behind them, may take once they are read.
+  // Masks beyond lie as bits. The default is what a reader grants to any file.
+  size_t spread_bytes = size_t(1) << 30;
 };
 void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptions& options = {});
 Graph read_graph(const Container& file, const std::string& prefix = {});

@@ -14,10 +14,12 @@ namespace {
 using namespace graph_file;
 
 constexpr size_t most_nodes = 100000;
-// What a loaded graph may keep alive at batch 1 or 2: enough for networks on large images, and
-// little enough that a small file cannot ask for all the memory there is.
-int64_t activation_bytes(uint64_t file_bytes) {
-  return (int64_t(1) << 30) + 16 * int64_t(std::min(file_bytes, uint64_t(1) << 50));
+// What the activations of a loaded graph at batch 1 or 2 may take, and again its sparse weights:
+// enough for networks on large images, and little enough that a small file cannot ask for all the
+// memory there is.
+int64_t granted_bytes(uint64_t file_bytes) {
+  return int64_t(GraphFileOptions().spread_bytes) +
+         16 * int64_t(std::min(file_bytes, uint64_t(1) << 50));
 }
 
 std::map<std::string, TransformMaker>& transform_makers() {
@@ -128,13 +130,18 @@ class Reader {
          shape ? to_string(*shape) : std::string());
     return t;
   }
-  Tensor stored_mask(const std::string& name, const Shape& shape) const {
+  // The mask of a tensor of which the file holds elements of `element_bytes` where the mask keeps,
+  // or, with 0, all.
+  Tensor stored_mask(const std::string& name, const Shape& shape, size_t element_bytes) const {
     if (file_.has(prefix_ + name + ":gaps")) {
+      need(!file_.has(prefix_ + name + ":mask"), "'{}' has two masks, as bits and as gaps", name);
       const Tensor gaps = tensor(name + ":gaps", DType::u8, nullptr);
       // A few bytes stand for many elements, here alone; a file that lies must not fill the memory.
-      spread_bytes_ += shape.elements() * int64_t(sizeof(float));
-      need(spread_bytes_ <= activation_bytes(file_.file_bytes()),
-           "its sparse tensors would take {} bytes and more", spread_bytes_);
+      spread_bytes_ += shape.elements() * int64_t(1 + element_bytes);
+      const int64_t most = granted_bytes(file_.file_bytes());
+      need(spread_bytes_ <= most,
+           "its sparse tensors would take {} bytes and more, expected up to {}", spread_bytes_,
+           most);
       const auto mask = mask_from_gaps(gaps, shape);
       need(mask.has_value(), "'{}:gaps' does not end with the {} elements of {}", name,
            shape.elements(), shape);
@@ -143,19 +150,21 @@ class Reader {
     const Shape bits{(shape.elements() + 7) / 8};
     return mask_from_bits(tensor(name + ":mask", DType::u8, &bits), shape);
   }
-  // The elements stored under `name`, as many as the mask keeps.
-  Tensor kept_by(const Tensor& mask, const std::string& name) const {
-    const Tensor kept = file_.tensor(prefix_ + name + ":kept");
+  Tensor stored_elements(const std::string& name) const {
+    return file_.tensor(prefix_ + name + ":kept");
+  }
+  void need_as_many(const Tensor& kept, const Tensor& mask, const std::string& name) const {
     const auto* m = mask.data<uint8_t>();
     const Shape expected{std::count(m, m + mask.elements(), uint8_t(1))};
     need(kept.shape() == expected, "'{}' stores {} elements, its mask keeps {}", name, kept.shape(),
          expected);
-    return kept;
   }
   Tensor sparse_bytes(const std::string& name, const Shape& shape) const {
-    const Tensor mask = stored_mask(name, shape), kept = kept_by(mask, name);
+    const Tensor kept = stored_elements(name);
     need(kept.dtype() == DType::i8, "the sparse constant '{}' is {}, expected i8", name,
          kept.dtype());
+    const Tensor mask = stored_mask(name, shape, 1);
+    need_as_many(kept, mask, name);
     return spread_elements<int8_t>(kept, mask);
   }
   // The parameter stored under `name`; `shape` is what the graph says it has.
@@ -163,10 +172,11 @@ class Reader {
     const bool has_mask = j.contains("mask");
     const MaskKind kind = has_mask ? word(masks, j, "mask") : MaskKind::none;
     Tensor mask, value;
-    if (has_mask) mask = stored_mask(name, shape);
     if (kind == MaskKind::frozen) {
-      const Tensor kept = kept_by(mask, name);
+      const Tensor kept = stored_elements(name);
       need(is_float(kept.dtype()), "the parameter '{}' is {}", name, kept.dtype());
+      mask = stored_mask(name, shape, size_of(kept.dtype()));
+      need_as_many(kept, mask, name);
       value = kept.dtype() == DType::f64 ? spread_elements<double>(kept, mask)
                                          : spread_elements<float>(kept, mask);
     } else {
@@ -174,6 +184,7 @@ class Reader {
       need(is_float(value.dtype()) && value.shape() == shape,
            "the parameter '{}' is {} {}, the graph says {}", name, value.dtype(), value.shape(),
            shape);
+      if (has_mask) mask = stored_mask(name, shape, 0);
     }
     const Json& decay = field(j, "decay");
     need(decay.is_boolean(), "'decay' of '{}' is neither true nor false", name);
@@ -298,7 +309,7 @@ Graph read_graph(const Container& file, const std::string& prefix) {
     g.set_metadata(key, value.get<std::string>());
   }
   try {
-    g.verify_shapes(activation_bytes(file.file_bytes()));
+    g.verify_shapes(granted_bytes(file.file_bytes()));
   } catch (const Error& e) {
     if (e.code() == ErrorCode::io) throw;
     fail(ErrorCode::bad_input, "{}: {}", file.name(), e.what());

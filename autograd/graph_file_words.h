@@ -1,5 +1,4 @@
 // What the writer and the reader of graphs agree on: the version, keys, and enumerations as words.
-// Masks lie one bit an element, the first element in the lowest bit.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +7,7 @@
 
 namespace pare::graph_file {
 
-constexpr int graph_version = 1;
+constexpr int graph_version = 2;  // 2: masks may lie as gaps
 constexpr const char* graph_key = "graph";
 template <class E>
 struct Word {

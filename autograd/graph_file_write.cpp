@@ -19,10 +19,6 @@ Tensor kept_elements(const Tensor& value, const Tensor& mask) {
   return Tensor::from(kept, {int64_t(kept.size())});
 }
 
-void add_mask(ContainerWriter& writer, const std::string& name, const MaskCode& code) {
-  writer.add(name + (code.gaps ? ":gaps" : ":mask"), code.bytes);
-}
-
 Json to_json(const Ints& ints) {
   return {{"list", std::vector<int64_t>(ints.values, ints.values + ints.count)},
           {"symbolic", int(ints.symbolic)}};
@@ -44,25 +40,6 @@ Json to_json(const Attrs& attrs) {
   return out;
 }
 
-// A constant of bytes that are mostly zero (a pruned integer weight) as mask and kept elements,
-// where that is smaller; any other as it is. Returns which.
-bool write_sparse(ContainerWriter& writer, const Tensor& constant, const std::string& name) {
-  const Tensor t = constant.to(Device{}).plain();
-  if (t.dtype() == DType::i8) {
-    const Tensor mask = Tensor::empty(t.shape(), DType::u8);
-    for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
-    const Tensor kept = kept_elements<int8_t>(t, mask);
-    const MaskCode code = encode_mask(mask);
-    if (kept.bytes() + code.bytes.bytes() < t.bytes()) {
-      add_mask(writer, name, code);
-      writer.add(name + ":kept", kept);
-      return true;
-    }
-  }
-  writer.add(name, t);
-  return false;
-}
-
 struct ParamCollector : Visitor {
   std::vector<std::pair<std::string, Param>> params;
   void operator()(const std::string& name, Param& p) override { params.emplace_back(name, p); }
@@ -70,57 +47,112 @@ struct ParamCollector : Visitor {
   void operator()(const std::string&, Module&) override {}
 };
 
-// Everything of a parameter but its value's tensor, which stands under `tensor_name`.
-Json write_param(ContainerWriter& writer, const Param& param, const std::string& tensor_name,
-                 bool slots) {
-  const ParamState& s = param.state();
-  Json out = {{"decay", s.decay}};
-  const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
-  if (s.mask_kind != MaskKind::none) {
-    out["mask"] = to_word(masks, s.mask_kind);
-    add_mask(writer, tensor_name, encode_mask(mask));
-  }
-  if (s.mask_kind == MaskKind::frozen) {  // zeros are known: only the rest is stored
-    writer.add(tensor_name + ":kept", value.dtype() == DType::f64
-                                          ? kept_elements<double>(value, mask)
-                                          : kept_elements<float>(value, mask));
-  } else {
-    writer.add(tensor_name, value);
-  }
-  for (const auto& [slot, tensor] : s.slots)
-    if (slots) {
-      out["slots"].push_back(slot);
-      writer.add(tensor_name + ":slot:" + slot, tensor);
+// Tensors of one graph, with what their JSON says of them.
+class Writer {
+ public:
+  Writer(ContainerWriter& file, const GraphFileOptions& options) : file_(file), options_(options) {}
+
+  // Version 1 readers know masks as bits alone.
+  int version() const { return any_gaps_ ? graph_version : 1; }
+
+  // A constant of bytes that are mostly zero (a pruned integer weight) as mask and kept elements,
+  // where that is smaller; any other as it is. Returns which.
+  bool sparse_constant(const Tensor& constant, const std::string& value_name) {
+    const std::string name = options_.prefix + value_name;
+    const Tensor t = constant.to(Device{}).plain();
+    if (t.dtype() == DType::i8) {
+      const Tensor mask = Tensor::empty(t.shape(), DType::u8);
+      for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
+      const Tensor kept = kept_elements<int8_t>(t, mask);
+      const size_t spread = t.bytes() + mask.bytes();
+      const MaskCode code = encode(mask, spread);
+      if (kept.bytes() + code.bytes.bytes() < t.bytes()) {
+        add_mask(name, code, spread);
+        file_.add(name + ":kept", kept);
+        return true;
+      }
     }
-  if (slots && s.steps > 0) out["steps"] = s.steps;
-  for (const auto& transform : s.transforms) {
+    file_.add(name, t);
+    return false;
+  }
+
+  Json param(const Param& p, const std::string& name) {
+    return param_at(p, options_.prefix + name);
+  }
+
+ private:
+  // Everything of a parameter but its value's tensor, which stands under `name`.
+  Json param_at(const Param& param, const std::string& name) {
+    const ParamState& s = param.state();
+    Json out = {{"decay", s.decay}};
+    const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
+    const bool frozen =
+        s.mask_kind == MaskKind::frozen;  // zeros are known: only the rest is stored
+    if (s.mask_kind != MaskKind::none) {
+      out["mask"] = to_word(masks, s.mask_kind);
+      const size_t spread = mask.bytes() + (frozen ? value.bytes() : 0);
+      add_mask(name, encode(mask, spread), spread);
+    }
+    if (!frozen)
+      file_.add(name, value);
+    else if (value.dtype() == DType::f64)
+      file_.add(name + ":kept", kept_elements<double>(value, mask));
+    else
+      file_.add(name + ":kept", kept_elements<float>(value, mask));
+    if (options_.slots) {
+      for (const auto& [slot, tensor] : s.slots) {
+        out["slots"].push_back(slot);
+        file_.add(name + ":slot:" + slot, tensor);
+      }
+      if (s.steps > 0) out["steps"] = s.steps;
+    }
+    for (size_t i = 0; i < s.transforms.size(); ++i)
+      out["transforms"].push_back(
+          transform(*s.transforms[i], name + ":transform" + std::to_string(i)));
+    return out;
+  }
+
+  Json transform(Transform& transform, const std::string& name) {
     ParamCollector own;
-    transform->visit(own);
-    Json entry = {{"kind", transform->kind()}, {"params", Json::array()}};
-    const std::string base =
-        tensor_name + ":transform" + std::to_string(out.value("transforms", Json::array()).size());
-    for (const auto& [name, p] : own.params) {
-      Json inner = write_param(writer, p, base + ":" + name, slots);
-      inner["name"] = name;
+    transform.visit(own);
+    Json out = {{"kind", transform.kind()}, {"params", Json::array()}};
+    for (const auto& [inner_name, p] : own.params) {
+      Json inner = param_at(p, name + ":" + inner_name);
+      inner["name"] = inner_name;
       inner["shape"] = to_json(Ints(p.value().shape().data(), p.value().rank()));
-      entry["params"].push_back(std::move(inner));
+      out["params"].push_back(std::move(inner));
     }
-    out["transforms"].push_back(std::move(entry));
+    return out;
   }
-  return out;
-}
+
+  // `spread`: bytes of the mask and the elements once they are back in their places.
+  MaskCode encode(const Tensor& mask, size_t spread) const {
+    return spread_bytes_ + spread <= options_.spread_bytes ? encode_mask(mask)
+                                                           : MaskCode{false, mask_to_bits(mask)};
+  }
+  void add_mask(const std::string& name, const MaskCode& code, size_t spread) {
+    if (code.gaps) spread_bytes_ += spread;
+    any_gaps_ |= code.gaps;
+    file_.add(name + (code.gaps ? ":gaps" : ":mask"), code.bytes);
+  }
+
+  ContainerWriter& file_;
+  const GraphFileOptions& options_;
+  size_t spread_bytes_ = 0;
+  bool any_gaps_ = false;
+};
 
 }  // namespace
 
 void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptions& options) {
   graph.verify();
+  Writer to(writer, options);
   Json values = Json::array(), nodes = Json::array(), buffers = Json::array(),
        metadata = Json::object();
   for (const GraphValue& v : graph.values) {
     Json entry = Json::object();
-    if (v.kind == ValueKind::param)
-      entry = write_param(writer, v.param, options.prefix + v.name, options.slots);
-    if (v.kind == ValueKind::constant && write_sparse(writer, v.constant, options.prefix + v.name))
+    if (v.kind == ValueKind::param) entry = to.param(v.param, v.name);
+    if (v.kind == ValueKind::constant && to.sparse_constant(v.constant, v.name))
       entry["sparse"] = true;
     entry["name"] = v.name;
     entry["kind"] = to_word(kinds, v.kind);
@@ -143,8 +175,8 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
     writer.add(options.prefix + b.name, b.buffer.value());
   }
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
-  const Json j = {{"version", graph_version}, {"input", graph.input}, {"outputs", graph.outputs},
-                  {"values", values},         {"nodes", nodes},       {"buffers", buffers},
+  const Json j = {{"version", to.version()}, {"input", graph.input}, {"outputs", graph.outputs},
+                  {"values", values},        {"nodes", nodes},       {"buffers", buffers},
                   {"metadata", metadata}};
   try {
     writer.set_metadata(options.prefix + graph_key, to_text(j));

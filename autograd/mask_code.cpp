@@ -5,13 +5,6 @@ namespace {
 
 constexpr uint8_t skip = 255;
 
-Tensor to_bits(const Tensor& mask) {
-  const Tensor bits = Tensor::zeros({(mask.elements() + 7) / 8}, DType::u8);
-  for (int64_t i = 0; i < mask.elements(); ++i)
-    bits.data<uint8_t>()[i / 8] |= uint8_t((mask.data<uint8_t>()[i] != 0) << (i % 8));
-  return bits;
-}
-
 Tensor to_gaps(const Tensor& mask) {
   std::vector<uint8_t> gaps;
   uint8_t gap = 0;
@@ -28,9 +21,16 @@ Tensor to_gaps(const Tensor& mask) {
 
 }  // namespace
 
-MaskCode encode_mask(const Tensor& mask) {
+Tensor mask_to_bits(const Tensor& mask) {
   const Tensor m = mask.to(Device{}).plain();
-  const Tensor bits = to_bits(m), gaps = to_gaps(m);
+  const Tensor bits = Tensor::zeros({(m.elements() + 7) / 8}, DType::u8);
+  for (int64_t i = 0; i < m.elements(); ++i)
+    bits.data<uint8_t>()[i / 8] |= uint8_t((m.data<uint8_t>()[i] != 0) << (i % 8));
+  return bits;
+}
+
+MaskCode encode_mask(const Tensor& mask) {
+  const Tensor bits = mask_to_bits(mask), gaps = to_gaps(mask.to(Device{}).plain());
   if (gaps.elements() < bits.elements()) return {true, gaps};
   return {false, bits};
 }

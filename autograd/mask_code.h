@@ -19,6 +19,7 @@ struct MaskCode {
 
 MaskCode encode_mask(const Tensor& mask);  // u8, 0 drops
 
+Tensor mask_to_bits(const Tensor& mask);
 Tensor mask_from_bits(const Tensor& bits, const Shape& shape);
 // Nothing where the gaps run past the last element, or end 255 or more before it.
 std::optional<Tensor> mask_from_gaps(const Tensor& gaps, const Shape& shape);

@@ -16,7 +16,7 @@ import os
 import subprocess
 import tempfile
 
-WAYS = [("unstructured", s) for s in ("0.5", "0.8", "0.9", "0.95", "0.98")] + \
+WAYS = [("unstructured", s) for s in ("0.5", "0.8", "0.9", "0.95", "0.98", "0.99")] + \
        [("4x1", s) for s in ("0.8", "0.9", "0.95")] + [("2:4", "0.5")]
 
 

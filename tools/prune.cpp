@@ -117,9 +117,10 @@ void add_prune(CLI::App& app) {
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
   command->callback([run, command] {
     if (run->resume.empty()) {
-      check(!command->count("--sparsity") || (!run->channels.macs && run->channels.widths.empty()),
+      const auto given = [&](const char* option) { return command->count(option) > 0; };
+      check(!given("--sparsity") || (!run->channels.macs && run->channels.widths.empty()),
             "--sparsity, --macs and --widths each say how much goes; give one");
-      settle_prune_flags(run->flags, command->count("--sparsity"), command->count("--method"));
+      settle_prune_flags(run->flags, given);
     }
     run_prune(*run);
   });

@@ -5,6 +5,7 @@
 // prune_speed.cpp explains what became of the speed.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,9 +66,9 @@ struct PruneRun {
   int rounds() const;
 };
 
-// Fills in what follows from other options, where it was not `given`. Throws Error{usage} where it
-// was, but has no part in it.
-void settle_prune_flags(PruneFlags& flags, bool sparsity_given, bool method_given);
+// Fills in what follows from other options, where it was not `given`. Throws Error{usage} where an
+// option was, but has no part in what is done.
+void settle_prune_flags(PruneFlags& flags, const std::function<bool(const char*)>& given);
 // Throws Error{usage} for options that are out of range or do not go together; reads no file.
 void check_prune_flags(const PruneRun& run);
 

@@ -32,13 +32,6 @@ void remove_blocks(PruneRun& run, double sparsity) {
   }
 }
 
-// Over rounds: channels as at first, kept as at last.
-void remember(PruneRun& run, const PrunedGroup& group) {
-  const auto known = std::find_if(run.groups.begin(), run.groups.end(),
-                                  [&](const PrunedGroup& g) { return g.name == group.name; });
-  known == run.groups.end() ? run.groups.push_back(group) : void(known->kept = group.kept);
-}
-
 void remove_channels(PruneRun& run, double sparsity) {
   const auto criterion = make_channel_criterion(run.flags.method, run.common.seed);
   if (criterion->needs_data())
@@ -48,16 +41,20 @@ void remove_channels(PruneRun& run, double sparsity) {
                      .macs = f.macs,
                      .widths = f.widths,
                      .scope = parse_prune_scope(run.flags.scope),
-                     .round_to = f.round_to};
+                     .round_to = f.round_to,
+                     .rounds = run.groups};
   how.floor = f.floor.value_or(how.floor);
-  // The share of what is left now that leaves what is wanted of what there was.
-  const double left = double(count_channels(run.graph)) / double(count_channels(run.original));
-  if (left < 1) how.sparsity = std::max(0.0, 1 - (1 - sparsity) / left);
-  const ChannelReport report = prune_channels(run.graph, *criterion, how);
-  for (const PrunedGroup& g : report.groups) {
-    remember(run, g);
-    note(run.common, "  {:<28} {:>5} of {:>5} channels kept", g.name, g.kept, g.channels);
+  if (run.groups.empty() && sparsity < run.flags.sparsity) {
+    // What the last round cannot reach is an error before the first one trains.
+    ChannelOptions last = how;
+    last.sparsity = run.flags.sparsity;
+    Graph trial = run.graph.clone();
+    prune_channels(trial, *criterion, last);
   }
+  const ChannelReport report = prune_channels(run.graph, *criterion, how);
+  add_round(run.groups, report);
+  for (const PrunedGroup& g : report.groups)
+    note(run.common, "  {:<28} {:>5} of {:>5} channels kept", g.name, g.kept, g.channels);
   for (const KeptChannels& k : report.whole)
     note(run.common, "  {:<28} {:>5} stay whole: {}", k.name, k.channels, k.why);
 }

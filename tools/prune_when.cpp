@@ -15,6 +15,18 @@ void known(const char* option, const std::string& value,
         option, value, suggest(value, values.begin(), values.size()));
 }
 
+// Options that belong to some values of --when.
+constexpr struct {
+  const char* option;
+  std::string_view whens;
+} whens_of[] = {{"--rounds", "iterative, init, lottery"},
+                {"--ramp", "gradual"},
+                {"--ramp-begin", "gradual"},
+                {"--ramp-end", "gradual, dynamic"},
+                {"--every", "gradual, dynamic"},
+                {"--fraction", "dynamic"},
+                {"--rewind", "lottery"}};
+
 void write_history(PruneRun& run) {
   const PruneFlags& f = run.flags;
   Json entry = {{"did", "prune"},   {"method", f.method}, {"structure", f.structure},
@@ -79,33 +91,39 @@ int PruneRun::rounds() const {
   return 1;
 }
 
-void settle_prune_flags(PruneFlags& f, bool sparsity_given, bool method_given) {
+void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& given) {
+  known("--when", f.when, {"one-shot", "iterative", "gradual", "init", "lottery", "dynamic"});
+  for (const auto& [option, whens] : whens_of)
+    check(!given(option) || whens.find(f.when) != std::string_view::npos,
+          "{} has no part in --when {}; it belongs to {}", option, f.when, whens);
   if (f.structure.find_first_of("0123456789") == std::string::npos)
     known("--structure", f.structure,
           {"unstructured", "4x1", "8x1", "1x4", "2:4", "channel", "block"});
   if (f.structure == "block") {
     check(
-        !method_given,
+        !given("--method"),
         "--structure block removes the blocks that the loss misses least; --method {} has no part "
         "in it",
         f.method);
+    check(!given("--scope"), "--structure block removes whole blocks; --scope has no part in it");
     f.method = "loss";
   }
   if (is_structured(f.structure)) {
-    if (!sparsity_given) f.sparsity = f.structure == "block" ? 0.3 : 0.5;
+    if (!given("--sparsity")) f.sparsity = f.structure == "block" ? 0.3 : 0.5;
     return;
   }
   const PruneStructure structure = parse_structure(f.structure);
   if (!structure.is_n_of_m()) return;
+  check(!given("--scope"), "--structure {} keeps as many in every group; --scope has no part in it",
+        f.structure);
   const double own = 1 - double(structure.keep) / double(structure.of);
-  check(!sparsity_given || std::abs(f.sparsity - own) < 0.005,
+  check(!given("--sparsity") || std::abs(f.sparsity - own) < 0.005,
         "--structure {} has a sparsity of its own, {}; leave --sparsity out", f.structure, own);
   f.sparsity = own;
 }
 
 void check_prune_flags(const PruneRun& run) {
   const PruneFlags& f = run.flags;
-  known("--when", f.when, {"one-shot", "iterative", "gradual", "init", "lottery", "dynamic"});
   known("--control", f.control, {"none", "scratch"});
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);

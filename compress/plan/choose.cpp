@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "compress/plan/plan.h"
 #include "compress/plan/sparse_forms.h"
 #include "core/error.h"
 
@@ -116,7 +117,9 @@ std::string micros(double us) {
   return us < 1000 ? fmt::format("{:.4g} us", us) : fmt::format("{:.4g} ms", us / 1000);
 }
 
-bool worth_trying_sparse(const Tensor& weight) { return percent_zeros(weight) >= 30; }
+bool worth_trying_sparse(const Tensor& weight) {
+  return percent_zeros(weight) >= percent_zeros_for_sparse;
+}
 
 StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing) {
   StepPtr dense = dense_step(spec);
@@ -158,9 +161,11 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing) {
   const std::string why = message(" ({} % zeros{})", percent_zeros(spec.weight), measured);
   if (!any) {
     dense->kernel += why;
+    dense->zeros = ZerosUse::dense_won;
     return dense;
   }
   step->kernel = "sparse or dense by batch, " + chosen + why;
+  step->zeros = ZerosUse::sparse;
   step->drop_unused();
   return step;
 }
@@ -194,6 +199,7 @@ ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place, const Timi
   }
   if (around > 0) why += message(", conversions {}", micros(around));
   choice.why = " (" + why + ")";
+  choice.zeros = choice.rows > 0 ? ZerosUse::sparse : ZerosUse::dense_won;
   return choice;
 }
 

@@ -192,7 +192,7 @@ class Compiler {
       spec.weight = in_pixel_order(spec.weight, pixels->second);
     StepPtr step =
         sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec, timing_);
-    s_.sparse_dense = s_.sparse_dense || step->kernel.starts_with("sparse");
+    s_.sparse_dense = s_.sparse_dense || step->zeros == ZerosUse::sparse;
     emit(std::move(step), node.name, std::move(inputs), y, Layout::plain);
     return true;
   }
@@ -237,6 +237,7 @@ class Compiler {
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
     StepPtr step = choice.rows > 0 ? sparse_conv_step(spec, choice.rows) : conv_step(spec);
     step->kernel += choice.why;
+    step->zeros = choice.zeros;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
   }

@@ -182,6 +182,14 @@ std::string Plan::describe() const {
   if (!state_->account.empty()) text += message("the whole plan: {}\n", state_->account);
   return text;
 }
+SparseLayers Plan::sparse_layers() const {
+  SparseLayers found{.sparse = {}, .dense_won = {}, .overruled = state_->overruled};
+  for (const plan::StepPtr& step : state_->steps) {
+    if (step->zeros == plan::ZerosUse::sparse) found.sparse.push_back(step->name);
+    if (step->zeros == plan::ZerosUse::dense_won) found.dense_won.push_back(step->name);
+  }
+  return found;
+}
 int64_t Plan::arena_bytes() const { return state_->arena_bytes; }
 int64_t Plan::packed_bytes() const {
   int64_t bytes = 0;

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "autograd/graph.h"
 
@@ -31,6 +32,17 @@ struct PlanOptions {
   const plan::Timing* timing = nullptr;
 };
 
+constexpr int percent_zeros_for_sparse = 30;  // from which sparse kernels are tried
+
+// What came of the zeros in weights, by nodes. Nodes in neither list have too few for a sparse
+// kernel to be tried, or an op that has none.
+struct SparseLayers {
+  std::vector<std::string> sparse;     // run a sparse kernel, on some batches at least
+  std::vector<std::string> dense_won;  // run dense: measured, no sparse kernel was quicker
+  bool overruled = false;  // nodes that chose a sparse kernel run dense, in neither list: the plan
+                           // as a whole is quicker so
+};
+
 class Plan {
  public:
   Plan(Plan&&) noexcept;
@@ -45,6 +57,7 @@ class Plan {
   // One line per kernel: node, kernel. Last, where a layer could run sparse, the whole plan against
   // the dense one.
   std::string describe() const;
+  SparseLayers sparse_layers() const;
   int64_t arena_bytes() const;  // of one image
   int64_t packed_bytes() const;
   // Nodes that run as the graph's own op, for want of a kernel.

@@ -22,6 +22,7 @@ bool worth_trying_sparse(const Tensor& weight);
 struct ConvChoice {
   int rows = 0;     // of the sparse form's blocks; 0: dense
   std::string why;  // what was measured
+  ZerosUse zeros = ZerosUse::untried;
 };
 // How the values around a convolution lie. A sparse form reads and writes plain images, a dense one
 // nhwc; conversions count in the choice.

@@ -34,7 +34,8 @@ struct Plan::State {
   int64_t arena_bytes = 0;                         // of one image
   bool splits = true;                              // no step looks across images
   bool sparse_dense = false, sparse_conv = false;  // a layer of the kind took a sparse form
-  std::string account;  // what measuring the plan as a whole said; "": it was not
+  std::string account;     // what measuring the plan as a whole said; "": it was not
+  bool overruled = false;  // layers run dense that chose a sparse form
 
   std::mutex mutex;
   std::vector<std::unique_ptr<Workspace>> spare;

@@ -20,6 +20,9 @@ struct Frame {
   }
 };
 
+// What came of a layer's zeros.
+enum class ZerosUse : uint8_t { untried, dense_won, sparse };
+
 class Step {
  public:
   virtual ~Step() = default;
@@ -30,6 +33,7 @@ class Step {
   virtual int64_t packed_bytes() const { return 0; }
 
   std::string name, kernel;  // of the node; of what runs
+  ZerosUse zeros = ZerosUse::untried;
   std::vector<int> inputs;
   int output = -1;
 };

@@ -113,6 +113,27 @@ TEST_CASE("no layer is emptied") {
   CHECK(g(noise({2, 1, 28, 28}, 1)).shape() == Shape{2, 10});
 }
 
+TEST_CASE("over rounds, shares and floors are of the channels before the first") {
+  for (const PruneScope scope : {PruneScope::local, PruneScope::global}) {
+    CAPTURE(int(scope));
+    Graph once = lenet(), rounds = lenet();
+    const auto wanted =
+        kept_of(prune_channels(once, FilterNorm(1), {.sparsity = 0.9, .scope = scope}));
+    std::vector<PrunedGroup> groups;
+    for (const double sparsity : {0.5, 0.8, 0.9}) {
+      add_round(groups, prune_channels(rounds, FilterNorm(1),
+                                       {.sparsity = sparsity, .scope = scope, .rounds = groups}));
+    }
+    const std::vector<int64_t> kept{groups[0].kept, groups[1].kept, groups[2].kept};
+    if (scope == PruneScope::local) CHECK(kept == wanted);  // globally, scores change with rounds
+    CHECK(kept[0] + kept[1] + kept[2] == 57);
+    CHECK(kept[2] >= 25);  // a twentieth of 500
+    CHECK_THROWS_WITH_AS(
+        prune_channels(rounds, FilterNorm(1), {.sparsity = 0.97, .rounds = groups}),
+        doctest::Contains("leaves 17 of 570 channels, but 29 must stay"), Error);
+  }
+}
+
 TEST_CASE("prune_channels names what is wrong and leaves the network alone") {
   Graph g = lenet();
   const auto wrong = [&](const ChannelOptions& o, const char* text) {

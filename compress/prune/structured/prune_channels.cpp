@@ -14,12 +14,13 @@ struct Ranked {
   const ChannelGroup* group = nullptr;
   std::vector<double> scores;  // empty: nothing to judge by, stays whole
   std::vector<int64_t> order;
-  int64_t floor = 0;  // units that stay
+  int64_t before = 0;  // units before all rounds
+  int64_t floor = 0;   // units that stay
   int64_t units() const { return group->units; }
 };
 
 std::vector<Ranked> rank(const Graph& graph, const ChannelAnalysis& analysis,
-                         const ChannelCriterion& criterion, double floor) {
+                         const ChannelCriterion& criterion, const ChannelOptions& options) {
   std::vector<Ranked> all;
   for (const ChannelGroup& g : analysis.groups) {
     Ranked r;
@@ -41,8 +42,11 @@ std::vector<Ranked> rank(const Graph& graph, const ChannelAnalysis& analysis,
     const double mean = std::accumulate(r.scores.begin(), r.scores.end(), 0.0) / double(g.units);
     if (!criterion.comparable() && mean > 0)
       for (double& s : r.scores) s /= mean;
-    r.floor =
-        r.scores.empty() ? g.units : std::max<int64_t>(1, std::llround(floor * double(g.units)));
+    r.before = g.units;
+    for (const PrunedGroup& earlier : options.rounds)
+      if (earlier.name == g.name) r.before = earlier.channels / g.channels_per_unit;
+    const int64_t floor = std::max<int64_t>(1, std::llround(options.floor * double(r.before)));
+    r.floor = r.scores.empty() ? g.units : std::min(floor, g.units);
     all.push_back(std::move(r));
   }
   return all;
@@ -56,20 +60,39 @@ int64_t rounded(const Ranked& r, int64_t kept, int64_t round_to) {
   return std::clamp(nearest, multiple, r.units() / multiple * multiple);
 }
 
+struct Units {
+  int64_t before = 0, now = 0;  // all rounds
+};
+
+Units count_units(const std::vector<Ranked>& groups, const std::vector<PrunedGroup>& rounds) {
+  Units all;
+  for (const Ranked& r : groups) {
+    all.before += r.before;
+    all.now += r.units();
+  }
+  for (const PrunedGroup& earlier : rounds)  // with one channel left a group is none any more
+    if (std::none_of(groups.begin(), groups.end(),
+                     [&](const Ranked& r) { return r.group->name == earlier.name; })) {
+      all.before += earlier.channels;
+      all.now += earlier.kept;
+    }
+  return all;
+}
+
 // Units that each group keeps when `count` go in all; fewer go where floors are in the way.
 std::vector<int64_t> allocate(const std::vector<Ranked>& groups, int64_t count,
                               const ChannelOptions& o) {
   std::vector<int64_t> kept;
-  int64_t total = 0;
-  for (const Ranked& r : groups) {
-    kept.push_back(r.units());
-    total += r.units();
-  }
+  for (const Ranked& r : groups) kept.push_back(r.units());
   if (o.scope == PruneScope::local) {
-    const double share = double(count) / double(std::max<int64_t>(1, total));
-    for (size_t g = 0; g < groups.size(); ++g)
-      kept[g] -=
-          std::min<int64_t>(std::llround(share * double(kept[g])), kept[g] - groups[g].floor);
+    const Units all = count_units(groups, o.rounds);
+    const double gone =
+        double(all.before - all.now + count) / double(std::max<int64_t>(1, all.before));
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const Ranked& r = groups[g];
+      kept[g] =
+          std::clamp<int64_t>(r.before - std::llround(gone * double(r.before)), r.floor, r.units());
+    }
   } else {
     struct Candidate {
       double score;
@@ -172,10 +195,10 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
   const ChannelAnalysis analysis = find_channel_groups(graph);
   check(!analysis.groups.empty(), ErrorCode::bad_input,
         "prune: the network has no channels that can go\n{}", describe(graph, analysis));
-  const std::vector<Ranked> groups = rank(graph, analysis, criterion, options.floor);
-  int64_t total = 0, removable = 0, widest = 0;
+  const std::vector<Ranked> groups = rank(graph, analysis, criterion, options);
+  const Units all = count_units(groups, options.rounds);
+  int64_t removable = 0, widest = 0;
   for (const Ranked& r : groups) {
-    total += r.units();
     removable += r.units() - r.floor;
     widest = std::max(widest, r.group->channels());
   }
@@ -190,13 +213,14 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
   if (!options.widths.empty()) {
     kept = kept_for_widths(groups, analysis, options.widths);
   } else if (options.macs) {
-    kept = kept_for_macs(graph, analysis, groups, total, options);
+    kept = kept_for_macs(graph, analysis, groups, all.now, options);
   } else {
-    const auto count = int64_t(std::llround(options.sparsity * double(total)));
+    const auto gone = int64_t(std::llround(options.sparsity * double(all.before)));
+    const int64_t count = std::max<int64_t>(0, gone - (all.before - all.now));
     check(count <= removable,
           "prune: a sparsity of {} leaves {} of {} channels, but {} must stay so that no layer is "
           "emptied; prune less or lower the floor",
-          options.sparsity, total - count, total, total - removable);
+          options.sparsity, all.before - gone, all.before, all.now - removable);
     kept = allocate(groups, count, options);
   }
   remove_channels(graph, analysis, choose(groups, kept));
@@ -213,6 +237,14 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
           {group.name, group.channels(), message("fewer than {} channels", options.round_to)});
   }
   return report;
+}
+
+void add_round(std::vector<PrunedGroup>& rounds, const ChannelReport& report) {
+  for (const PrunedGroup& group : report.groups) {
+    const auto known = std::find_if(rounds.begin(), rounds.end(),
+                                    [&](const PrunedGroup& g) { return g.name == group.name; });
+    known == rounds.end() ? rounds.push_back(group) : void(known->kept = group.kept);
+  }
 }
 
 }  // namespace pare

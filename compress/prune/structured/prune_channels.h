@@ -12,6 +12,11 @@
 
 namespace pare {
 
+struct PrunedGroup {
+  std::string name;
+  int64_t channels = 0, kept = 0;
+};
+
 // How many channels go. One of three says it: `widths`, else `macs`, else `sparsity`.
 struct ChannelOptions {
   double sparsity = 0.5;             // share of the channels of all groups, 0..1
@@ -22,12 +27,10 @@ struct ChannelOptions {
   double floor = 0.05;   // share of every group that stays whatever its rank; at least one unit
   int64_t round_to = 1;  // channels kept are a multiple of it in every group; groups with fewer
                          // channels stay whole
+  // What earlier rounds reported (add_round). `sparsity` and `floor` are shares of the channels before them.
+  std::vector<PrunedGroup> rounds = {};
 };
 
-struct PrunedGroup {
-  std::string name;
-  int64_t channels = 0, kept = 0;
-};
 struct ChannelReport {
   std::vector<PrunedGroup> groups;
   std::vector<KeptChannels> whole;  // and why
@@ -40,6 +43,9 @@ struct ChannelReport {
 // Error{bad_input} where there is nothing to prune or a score is not finite.
 ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
                              const ChannelOptions& options = {});
+
+// Takes a round's report into `rounds`: channels as before the first, kept as after the last.
+void add_round(std::vector<PrunedGroup>& rounds, const ChannelReport& report);
 
 // "conv1 20, conv2 50, fc1 500": the groups that widths refer to.
 std::string list_groups(const ChannelAnalysis& analysis);
