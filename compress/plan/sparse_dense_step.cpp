@@ -13,8 +13,8 @@ namespace {
 
 // Parts of the columns, turned into lanes one after the other in one place: at most so many floats
 // of inputs that they stay near the first cache, and at least so many multiply-adds of a row that
-// picking its sums up again is little.
-constexpr int64_t part_floats = 10 * 1024, part_macs = 800;
+// picking its sums up again is little. Two parts pay wherever one is too large.
+constexpr int64_t part_floats = 10 * 1024, part_macs = 1200;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
@@ -29,7 +29,7 @@ class SparseLanesStep : public Step {
     const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
     const int64_t wanted = (in_ * lanes_ + part_floats - 1) / part_floats;
     const int64_t worth = (stored * lanes_ / out_ + part_macs / 2) / part_macs;
-    const int64_t parts = single ? std::clamp<int64_t>(worth, 1, wanted) : 1;
+    const int64_t parts = single ? std::clamp(worth, std::min<int64_t>(2, wanted), wanted) : 1;
     for (int64_t i = 0; i < parts; ++i) {
       const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
       const auto weight = [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; };
