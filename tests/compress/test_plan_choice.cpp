@@ -177,14 +177,16 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   zero(1, 0.5);
   zero(2, 0.9);
   const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
-  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, no sparse kernel is faster there; ");
-  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, the plan as a whole is faster so; ");
-  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
         conv2 + " 50 no sparse kernel takes its input or weight; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {conv2}})
+            .find("not with the conversions of layout") != std::string::npos);
 
   const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
   CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
