@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/backend.h"
+#include "core/shared_library.h"
 
 namespace pare {
 namespace {
@@ -49,8 +50,9 @@ std::string load_backend(DeviceType type) {
   for (const fs::path& folder : plugin_folders()) {
     const fs::path file = folder / name;
     if (!fs::is_regular_file(file, none)) continue;
-    void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!library) return message("{} cannot be loaded: {}", file.string(), ::dlerror());
+    std::string reason;
+    void* library = open_shared_library(file.string(), reason);
+    if (!library) return message("{} cannot be loaded: {}", file.string(), reason);
     const auto enter = reinterpret_cast<BackendEntry>(::dlsym(library, "pare_backend"));
     if (!enter)
       return message("{} is no plug-in of pare: it exports no pare_backend", file.string());
