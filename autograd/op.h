@@ -119,6 +119,10 @@ struct Op {
   // Its kernels draw by KernelArgs::run_key too, so that a recorded step draws anew when replayed.
   bool replays_keyed = false;
   // Facets.
+  // In evaluation an image's part of the outputs (axis 0 of several) follows from its part of the
+  // inputs, unless an attribute 'axis' is 0; plans may then cut the batch. Elementwise ops and
+  // producers do so without saying it.
+  bool per_image = false;
   Coupling coupling = Coupling::unknown;   // how channels belong together, for structured pruning
   void (*couple)(ChannelTies&) = nullptr;  // a rule beyond the common kinds
   void (*resize)(const ChannelCut&, Attrs&) = nullptr;  // attributes that follow removed channels

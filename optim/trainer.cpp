@@ -183,8 +183,9 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
 }
 
 bool Trainer::recordable() const {
-  return options_.record && std::all_of(hooks_.begin(), hooks_.end(),
-                                        [](const auto& hook) { return hook->recordable(); });
+  return options_.record && loss_recordable_ &&
+         std::all_of(hooks_.begin(), hooks_.end(),
+                     [](const auto& hook) { return hook->recordable(); });
 }
 
 void Trainer::compute_gradients(const Batch& batch) {

@@ -116,7 +116,7 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
   }
   if (j.contains("norm_penalty"))
     loss = with_norm_penalty(std::move(loss), graph, number("norm_penalty"));
-  trainer.set_loss(std::move(loss));
+  trainer.set_loss(std::move(loss), true);
 }
 
 Start start_from(const std::string& model, const CommonOptions& common) {

@@ -157,6 +157,29 @@ TEST_CASE("a network with dropout draws anew at every replay, what the CPU draws
   CHECK(direct.values == there.values);
 }
 
+TEST_CASE("a loss is replayed only where it says that its numbers never change") {
+  const auto net = mlp();
+  const auto first_losses = [&](Device device, bool falling, bool recordable) {
+    Graph g = capture(*net, Tensor::zeros({1, 1, 14, 14})).clone();
+    to_device(g, device);
+    Trainer trainer(g, digits(), options("sgd", 0.05));
+    double weight = 1;
+    trainer.set_loss(
+        [&](const Tensor& logits, const Batch& batch) {
+          if (falling) weight *= 0.9;
+          return softmax_cross_entropy(logits, batch.labels.to(logits.device())) * weight;
+        },
+        recordable);
+    const TrainReport report = trainer.run();
+    return std::pair{report.epochs.back().loss, trainer.recorded().replays()};
+  };
+  const double falling = first_losses({}, true, false).first;
+  const auto there = first_losses(emulated, true, false);
+  CHECK(there.second == 0);
+  CHECK(there.first == doctest::Approx(falling).epsilon(1e-3));
+  CHECK(first_losses(emulated, false, true).second > 0);
+}
+
 TEST_CASE("a checkpoint written on one device goes on on another") {
   const fs::path folder = fs::temp_directory_path() / ("pare device " + std::to_string(::getpid()));
   fs::create_directories(folder);
