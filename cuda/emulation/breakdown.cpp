@@ -29,12 +29,9 @@ std::string start_fault() {
   static constexpr struct {
     std::string_view name;
     Trouble trouble;
-  } faults[] = {{"no-driver", Trouble::no_driver},
-                {"driver-too-old", Trouble::old_driver},
-                {"no-gpu", Trouble::no_gpu},
-                {"old-gpu", Trouble::old_gpu},
-                {"busy-gpu", Trouble::busy_gpu},
-                {"no-kernel-image", Trouble::no_kernel_image}};
+  } faults[] = {{"no-driver", Trouble::no_driver}, {"driver-too-old", Trouble::old_driver},
+                {"no-gpu", Trouble::no_gpu},       {"old-gpu", Trouble::old_gpu},
+                {"busy-gpu", Trouble::busy_gpu},   {"no-kernel-image", Trouble::no_kernel_image}};
   for (const auto& f : faults)
     if (chosen() == f.name) return remedy(f.trouble, 11080, 13000);
   return {};
