@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "compress/plan/parts.h"
-#include "compress/plan/step.h"
+#include "compress/plan/sparse_forms.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/sparse_weights.h"
 
@@ -195,10 +195,13 @@ class SparseConvStep : public Step {
 
 std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec) {
   using enum cpu::SparseForm;
-  // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
-  return {SparseConvStep::copies(spec) ? slices : rows, blocks_4x1, blocks_8x1};
+  if (SparseConvStep::copies(spec)) return {slices, blocks_4x1, blocks_8x1};
+  return {slices, rows, blocks_4x1, blocks_8x1};
 }
 StepPtr sparse_conv_step(const ConvSpec& spec, cpu::SparseForm form) {
+  // Slices read whole lines only where pixels lie side by side; other forms do in place as well.
+  if (form == cpu::SparseForm::slices && !SparseConvStep::copies(spec))
+    return sparse_pointwise_step(spec);
   return std::make_unique<SparseConvStep>(spec, form);
 }
 

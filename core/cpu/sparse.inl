@@ -56,10 +56,8 @@ template <SparseForm form, int vectors, bool part, bool apart>
       }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      if (r >= left) break;
-      finish<vectors, part>(s, acc[r], o + r, at, lanes);
-    }
+    for (int r = 0; r < rows; ++r)
+      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
   }
 }
 

@@ -29,8 +29,8 @@ inline void two_offsets(const int32_t* p, size_t* to) {
 
 // The end of a row: y = act(sum + bias + residual).
 template <int vectors, bool part>
-inline void finish(const SparseProduct& s, Vec<float>* v, int64_t output, const ptrdiff_t* at,
-                   int lanes) {
+inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t output,
+                   const ptrdiff_t (&at)[vectors], int lanes) {
   using V = Vec<float>;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const auto all = [&](auto f) {
