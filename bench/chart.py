@@ -11,7 +11,7 @@ def round_scale(low, high):
     """Round values from at or below `low` to at or above `high`, three to six of them."""
     span = (high - low) or abs(high) or 1
     power = 10 ** math.floor(math.log10(span))
-    step = next(s for s in (power / 5, power / 2, power, 2 * power) if span / s <= 4)
+    step = next(s for s in (power / 5, power / 2, power, 2 * power, 5 * power) if span / s <= 4)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [step * i for i in range(first, max(last, first + 1) + 1)]
 

@@ -34,7 +34,7 @@ def accuracy(args, methods, shares, structure, axis):
     before, after = [], []
     for method in methods:
         rows = [
-            (s, prune(args, "--structure", structure, "--method", method, "--sparsity", s / 100, "--epochs", 1))
+            (s, prune(args, "--structure", structure, "--method", method, "--scope", "global", "--sparsity", s / 100, "--epochs", 1))
             for s in shares
         ]
         before.append((method, [(s, 100 * r["accuracy_pruned"]) for s, r in rows]))
