@@ -55,7 +55,7 @@ struct TrainCommand {
     const std::string name = graph.get_metadata("model");
     TrainOptions options = default_recipe(name, begun.data);
     apply_flags(flags, common, graph, options);
-    options.out = output_name(common, model, begun.is_file ? "-trained" : "");
+    options.out = output_name(common, model, begun.is_file ? "-trained" : "", flags.teacher);
     if (images > 0) options.task = with_images(options.task, images);
     const Dataset data = first_images(std::move(begun.data), options.task);
     const Device device = common.device_for(graph);

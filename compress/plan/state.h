@@ -45,6 +45,10 @@ struct Plan::State {
   std::unique_ptr<Workspace> take(int64_t images);
   void give(std::unique_ptr<Workspace> workspace);
   void run(const Tensor& images, Tensor& out);  // Plan::run
+  // A workspace in which every value has its place, those of the caller too.
+  std::unique_ptr<Workspace> bind(const std::byte* x, std::byte* y, int64_t images);
+  // How many pieces a batch is cut into, so that the arena of each stays in a core's cache.
+  int64_t frames_of(int64_t batch) const;
   void run_images(const std::byte* x, std::byte* y, int64_t images, bool cut_steps);
   // Lays the arena out: values that are alive together do not overlap.
   void place_values();

@@ -10,8 +10,6 @@ namespace pare::plan {
 namespace {
 
 constexpr std::array<int64_t, 2> batches{1, 64};
-// A plan that is dense after all for a loss within the noise would lose the gains of other batches.
-constexpr double noise = 1.05;
 
 // Microseconds of one run on each of `batches`.
 using Times = std::array<double, batches.size()>;
@@ -19,7 +17,8 @@ struct Trial {
   Times sparse{}, dense{};
   bool sparse_is_slower() const {
     for (size_t i = 0; i < batches.size(); ++i)
-      if (sparse[i] > noise * dense[i]) return true;
+      // For a loss within the noise a dense plan would lose the gains of other batches.
+      if (sparse[i] > noticeable_ratio * dense[i]) return true;
     return false;
   }
 };
