@@ -69,7 +69,7 @@ struct SparseProduct {
   float* y = nullptr;
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
-  bool load_y = false;              // sums go on from what y holds
+  bool load_y = false;  // sums go on from what y holds; positions are then one tile, 2 vectors
 };
 
 // One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered

@@ -49,9 +49,9 @@ inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t out
   });
 }
 
-// By value: what is stored could otherwise be the arguments.
 // All slices over a tile of positions: vectors that adjoin, or (apart) lie where they are said to;
-// or the first `lanes` of one vector (part).
+// or the first `lanes` of one vector (part). By value: what is stored could otherwise be the
+// arguments.
 template <int vectors, bool part, bool apart>
 [[gnu::noinline]] void slices_tile(const SparseProduct s, const Places& places, int lanes) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
