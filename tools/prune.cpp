@@ -88,7 +88,8 @@ void add_prune(CLI::App& app) {
       "channel or block (whole residual blocks), which make the network itself smaller");
   command->add_option("--sparsity", f.sparsity, "share of the weights to remove, 0..1");
   command->add_option("--scope", f.scope,
-                      "rank within each layer (local), over all (global), or by extents (erk)");
+                      "rank within each layer (local), over all (global), by extents (erk), or "
+                      "within each output (row, which wanda does unless told)");
   command->add_option("--when", f.when,
                       "one-shot; iterative, in rounds with fine-tuning between; gradual, while it "
                       "trains; init, before it trains; lottery, rounds that rewind the weights; "

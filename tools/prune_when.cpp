@@ -9,6 +9,8 @@
 namespace pare::tool {
 namespace {
 
+constexpr int64_t few_steps = 10;  // between changes of masks that cost a step each
+
 void known(const char* option, const std::string& value,
            std::initializer_list<std::string_view> values) {
   check(std::find(values.begin(), values.end(), value) != values.end(), "{} '{}' is unknown{}",
@@ -63,6 +65,22 @@ Graph initial_weights(const PruneRun& run) {
   return new_model(run.graph.get_metadata("model"), run.data, *seed);
 }
 
+// Pruning before training is for initial weights: a file that is trained goes back to them.
+void back_to_initial(PruneRun& run) {
+  if (run.checkpoint || trained_epochs(run.graph) == 0) return;
+  Graph initial = initial_weights(run);
+  rewind(run.graph, initial);
+  note(run.common, "{} is trained: it goes back to its initial weights", run.flags.file);
+}
+
+void begin_dynamic(PruneRun& run) {
+  run.criterion = make_criterion("random", run.common.seed);
+  if (run.flags.every < few_steps)
+    note(run.common,
+         "note: --every {}: until --ramp-end one step in {} moves connections instead of weights",
+         run.flags.every, run.flags.every);
+}
+
 void draw_ticket(PruneRun& run) {
   auto ticket = std::make_shared<RememberStep>(run.flags.rewind);
   if (!run.checkpoint) {
@@ -113,8 +131,15 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
     if (!given("--sparsity")) f.sparsity = f.structure == "block" ? 0.3 : 0.5;
     return;
   }
+  for (const char* of_channels : {"bn-scale", "fpgm", "group"})
+    check(f.method != of_channels, "--method {} ranks channels: it goes with --structure channel",
+          f.method);
+  const auto criterion = make_criterion(f.method);
   const PruneStructure structure = parse_structure(f.structure);
-  if (!structure.is_n_of_m()) return;
+  if (!structure.is_n_of_m()) {
+    if (!given("--scope") && criterion->by_row()) f.scope = "row";
+    return;
+  }
   check(!given("--scope"), "--structure {} keeps as many in every group; --scope has no part in it",
         f.structure);
   const double own = 1 - double(structure.keep) / double(structure.of);
@@ -133,13 +158,12 @@ void check_prune_flags(const PruneRun& run) {
   check(f.rewind >= 0, "--rewind {}, expected a step of at least 0", f.rewind);
   check(f.ramp_begin >= 0 && f.ramp_begin < f.ramp_end && f.ramp_end <= 1,
         "--ramp-begin {}, --ramp-end {}: expected 0 <= begin < end <= 1", f.ramp_begin, f.ramp_end);
-  check(f.every >= 1, "--every {}, expected at least one step", f.every);
+  check(f.every >= (f.when == "dynamic" ? 2 : 1),
+        "--every {}, expected at least one step, and two with --when dynamic: a step that moves "
+        "connections moves no weight",
+        f.every);
   check_channel_flags(run);
   if (is_structured(f.structure)) return;
-  for (const char* of_channels : {"bn-scale", "fpgm", "group"})
-    check(f.method != of_channels, "--method {} ranks channels: it goes with --structure channel",
-          f.method);
-  make_criterion(f.method);
   const PruneStructure structure = parse_structure(f.structure);
   check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
         "--when {} changes the sparsity step by step; {} has one only", f.when, f.structure);
@@ -153,7 +177,8 @@ void check_prune_flags(const PruneRun& run) {
 void prune_and_train(PruneRun& run) {
   const std::string& when = run.flags.when;
   if (when == "lottery") return draw_ticket(run);
-  if (when == "dynamic") run.criterion = make_criterion("random", run.common.seed);
+  if (when == "dynamic") begin_dynamic(run);
+  if (when == "init") back_to_initial(run);
   const int trainings = when == "iterative" ? run.rounds() : 1;
   for (; run.round <= trainings; ++run.round) {
     if (!run.checkpoint) {

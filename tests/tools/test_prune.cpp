@@ -116,12 +116,45 @@ TEST_CASE("every way of pruning ends at the sparsity asked for") {
           0);
   REQUIRE(run(f, "prune m.pare --when lottery --rounds 1 --epochs 4 --out b.pare").code == 0);
   CHECK(result(f, "eval a.pare", {})["loss"] == result(f, "eval b.pare", {})["loss"]);
+  // Pruning before training begins there too, from a trained file.
+  REQUIRE(run(f, "prune mlp --data mnist --when init --method snip --epochs 2 --out a.pare").code ==
+          0);
+  const Outcome back =
+      run(f, "prune m.pare --when init --method snip --epochs 2 --out b.pare", true);
+  CHECK(back.out.find("m.pare is trained: it goes back to its initial weights") !=
+        std::string::npos);
+  CHECK(result(f, "eval a.pare", {})["loss"] == result(f, "eval b.pare", {})["loss"]);
   // So is a file of the untrained network.
   REQUIRE(run(f, "train mlp --data mnist --epochs 0 --out u.pare").code == 0);
   REQUIRE(run(f, "prune u.pare --when init --method snip --epochs 1 --out c.pare").code == 0);
   REQUIRE(run(f, "prune mlp --data mnist --when init --method snip --epochs 1 --out d.pare").code ==
           0);
   CHECK(result(f, "eval c.pare", {})["loss"] == result(f, "eval d.pare", {})["loss"]);
+}
+
+TEST_CASE(
+    "wanda compares within outputs unless told, and what is pruned stays so by any structure") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
+  const auto pruned = [&](const std::string& args) {
+    REQUIRE(run(f, "prune m.pare --epochs 0 --out p.pare " + args).code == 0);
+    return result(f, "eval p.pare", {})["loss"];
+  };
+  const json by_row = pruned("--method wanda --scope row");
+  CHECK(pruned("--method wanda") == by_row);
+  CHECK(pruned("--method wanda --scope global") != by_row);
+  CHECK(pruned("--method magnitude --scope global") == pruned("--method magnitude"));
+  REQUIRE(run(f, "prune m.pare --epochs 0 --out p.pare").code == 0);
+  for (const char* structure : {"2:4", "4x1", "unstructured"}) {
+    CAPTURE(structure);
+    const std::string args = std::string("prune p.pare --epochs 0 --out q.pare --structure ");
+    REQUIRE(run(f, args + structure).code == 0);
+    CHECK(zeros_of(f, "q.pare") >= 0.899);
+  }
+  const Outcome often =
+      run(f, "prune mlp --data mnist --when dynamic --epochs 1 --every 2 --out d.pare", true);
+  CHECK(often.out.find("one step in 2 moves connections instead of weights") != std::string::npos);
 }
 
 TEST_CASE("the control trains fresh weights under the same masks for as many epochs") {
@@ -273,6 +306,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"prune m.pare --when gradual --epochs 0", 1, "--epochs 0"},
       {"prune m.pare --when gradual --every 0", 1, "--every 0"},
       {"prune m.pare --when dynamic --method snip", 1, "--method snip"},
+      {"prune m.pare --when dynamic --every 1", 1, "two with --when dynamic"},
       {"prune m.pare --when lottery --rewind 5", 1, "name the model"},
       {"prune m.pare --when iterative --rounds 0", 1, "--rounds 0"},
       {"prune mlp --data mnist --when lottery --epochs 1 --rewind 9999", 1, "9999"},
