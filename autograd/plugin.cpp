@@ -8,6 +8,7 @@
 
 #include "core/attrs.h"
 #include "core/error.h"
+#include "core/shared_library.h"
 
 namespace pare {
 namespace {
@@ -30,8 +31,9 @@ void load_plugin(const std::string& path) {
   // A name without a slash would be looked for in the system's folders alone.
   const std::filesystem::path file = std::filesystem::absolute(path);
   check(std::filesystem::is_regular_file(file), ErrorCode::bad_input, "{}: no such file", path);
-  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) fail(ErrorCode::bad_input, "{}: cannot be loaded: {}", path, ::dlerror());
+  std::string why;
+  void* library = open_shared_library(file.string(), why);
+  check(library != nullptr, ErrorCode::bad_input, "{}: cannot be loaded: {}", path, why);
   const auto enter =
       reinterpret_cast<decltype(&pare_register_plugin)>(::dlsym(library, "pare_register_plugin"));
   if (!enter) {

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "core/backend.h"
+#include "core/shared_library.h"
 
 namespace pare {
 namespace {
@@ -49,8 +50,9 @@ std::string load_backend(DeviceType type) {
   for (const fs::path& folder : plugin_folders()) {
     const fs::path file = folder / name;
     if (!fs::is_regular_file(file, none)) continue;
-    void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!library) return message("{} cannot be loaded: {}", file.string(), ::dlerror());
+    std::string reason;
+    void* library = open_shared_library(file.string(), reason);
+    if (!library) return message("{} cannot be loaded: {}", file.string(), reason);
     const auto enter = reinterpret_cast<BackendEntry>(::dlsym(library, "pare_backend"));
     if (!enter)
       return message("{} is no plug-in of pare: it exports no pare_backend", file.string());
@@ -76,10 +78,17 @@ std::string load_backend(DeviceType type) {
 
 std::string describe(const DeviceProperties& p) {
   std::string text = p.name;
-  if (p.capability)
-    text += message(", compute capability {}.{}, {} multiprocessors", p.capability / 10,
-                    p.capability % 10, p.multiprocessors);
+  const auto version = [](int capability) {
+    return message("{}.{}", capability / 10, capability % 10);
+  };
+  if (p.gpu_capability)
+    text += message(", compute capability {}{}, {} multiprocessors", version(p.gpu_capability),
+                    p.capability < p.gpu_capability
+                        ? message(" (its kernels are compiled for {})", version(p.capability))
+                        : "",
+                    p.multiprocessors);
   if (p.memory_bytes) text += message(", {} GB", double(p.memory_bytes / 100000000) / 10);
+  if (p.products[0]) text += message(", matrix products by {}", p.products);
   return text;
 }
 

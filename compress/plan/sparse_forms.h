@@ -14,7 +14,10 @@ StepPtr sparse_lanes_step(const DenseSpec& spec, cpu::SparseForm form);
 StepPtr sparse_row_step(const DenseSpec& spec);
 // Reads and writes plain images. Any form but blocks of 1x4.
 StepPtr sparse_conv_step(const ConvSpec& spec, cpu::SparseForm form);
-// The forms worth measuring: those that fit, single weights in one of their two.
+// The same in slices, of kernels of 1x1, stride 1, without padding; sparse_conv_step takes it
+// there.
+StepPtr sparse_pointwise_step(const ConvSpec& spec);
+// The forms worth measuring.
 std::vector<cpu::SparseForm> forms_for(const DenseSpec& spec);
 std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec);
 
@@ -28,6 +31,7 @@ bool worth_trying_sparse(const Tensor& weight);
 struct ConvChoice {
   std::optional<cpu::SparseForm> form;  // none: dense
   std::string why;                      // what was measured
+  ZerosUse zeros = ZerosUse::untried;
 };
 // How the values around a convolution lie. A sparse form reads and writes plain images, a dense one
 // nhwc; conversions count in the choice.

@@ -7,6 +7,7 @@
 
 #include "core/cpu/isa.h"
 #include "core/error.h"
+#include "core/shared_library.h"
 
 namespace pare::cpu {
 namespace {
@@ -32,9 +33,10 @@ void load(Blas& blas, const std::string& library) {
     ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
   else if (current_isa() == Isa::avx2)
     ::setenv("OPENBLAS_CORETYPE", "Haswell", 0);
-  void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+  std::string why;
+  void* handle = open_shared_library(library, why);
   check(handle != nullptr, "PARE_BLAS: {} cannot be loaded: {}; install libopenblas0 or unset it",
-        library, handle ? "" : ::dlerror());
+        library, why);
   const auto symbol = [&](const char* name) { return ::dlsym(handle, name); };
   blas.sgemm = reinterpret_cast<Sgemm>(symbol("cblas_sgemm"));
   blas.dgemm = reinterpret_cast<Dgemm>(symbol("cblas_dgemm"));

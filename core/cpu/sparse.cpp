@@ -11,6 +11,7 @@ const char* name_of(SparseForm form) {
     case SparseForm::blocks_1x4:
       return "1x4 blocks";
     case SparseForm::rows:
+      return "single weights row by row";
     case SparseForm::slices:
       break;
   }

@@ -17,9 +17,9 @@ constexpr int most_vectors(SparseForm form) {
   return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
 }
 
-// All blocks over a tile of positions, placed as those of slices.
+// All blocks over a tile of positions, placed as those of slices; by value as there.
 template <SparseForm form, int vectors, bool part, bool apart>
-[[gnu::noinline]] void blocks_tile(const SparseProduct& s, const Places& places, int lanes) {
+[[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const float* x[vectors];
@@ -56,10 +56,8 @@ template <SparseForm form, int vectors, bool part, bool apart>
       }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) {
-      if (r >= left) break;
-      finish<vectors, part>(s, acc[r], o + r, at, lanes);
-    }
+    for (int r = 0; r < rows; ++r)
+      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
   }
 }
 
@@ -255,8 +253,8 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,       sparse_product, sparse_row, transpose,
-                                     sparse_sampled, sparse_copy,    zero_out};
+constexpr SparseKernels sparse_table{V::width,   sparse_product, sparse_row,  to_lanes,
+                                     from_lanes, sparse_sampled, sparse_copy, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu

@@ -29,8 +29,8 @@ inline void two_offsets(const int32_t* p, size_t* to) {
 
 // The end of a row: y = act(sum + bias + residual).
 template <int vectors, bool part>
-inline void finish(const SparseProduct& s, Vec<float>* v, int64_t output, const ptrdiff_t* at,
-                   int lanes) {
+inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t output,
+                   const ptrdiff_t (&at)[vectors], int lanes) {
   using V = Vec<float>;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
   const auto all = [&](auto f) {
@@ -49,10 +49,11 @@ inline void finish(const SparseProduct& s, Vec<float>* v, int64_t output, const 
   });
 }
 
+// By value: what is stored could otherwise be the arguments.
 // All slices over a tile of positions: vectors that adjoin, or (apart) lie where they are said to;
 // or the first `lanes` of one vector (part).
 template <int vectors, bool part, bool apart>
-[[gnu::noinline]] void slices_tile(const SparseProduct& s, const Places& places, int lanes) {
+[[gnu::noinline]] void slices_tile(const SparseProduct s, const Places& places, int lanes) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
