@@ -14,6 +14,8 @@ namespace pare {
 
 // The model alone: no gradients, no optimizer slots. Written atomically.
 void save_graph(const Graph& graph, const std::string& path);
+// Of the file that save_graph writes.
+uint64_t saved_bytes(const Graph& graph);
 // Throws Error{bad_input} naming the file and what is wrong with it, an unknown op among others
 // (then a plug-in may be missing).
 Graph load_graph(const std::string& path);

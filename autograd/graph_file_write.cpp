@@ -185,13 +185,20 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
   }
 }
 
-void save_graph(const Graph& graph, const std::string& path) {
+namespace {
+
+ContainerWriter model_file(const Graph& graph) {
   ContainerWriter writer;
   add_graph(writer, graph);
   for (const char* key : {"model", "data", "classes", "preprocessing"})  // for other readers
     if (const std::string value = graph.get_metadata(key); !value.empty())
       writer.set_metadata(key, value);
-  writer.write(path);
+  return writer;
 }
+
+}  // namespace
+
+void save_graph(const Graph& graph, const std::string& path) { model_file(graph).write(path); }
+uint64_t saved_bytes(const Graph& graph) { return model_file(graph).file_bytes(); }
 
 }  // namespace pare

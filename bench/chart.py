@@ -1,19 +1,28 @@
 """Line charts as SVG text, for the pictures in docs/: no library, the same bytes for the same numbers."""
 
+import math
 from pathlib import Path
 
 COLOURS = ("#1668b8", "#c8502d", "#2f8f5b", "#7a4fb0", "#8a6d1d", "#444444", "#b03a78", "#3a9fb0", "#999999")
 WIDTH, HEIGHT, LEFT, TOP, GAP = 360, 220, 52, 30, 70
 
 
-def panel(title, series, x0, label, ticks=None, axis=""):
-    """One chart at x0: for each (name, [(x, y), ...]) a line. `label` formats what stands at the y axis,
-    `ticks` are the x that are named (default: every x there is), `axis` says what x is."""
+def round_scale(low, high):
+    """Round values from at or below `low` to at or above `high`, three to six of them."""
+    span = (high - low) or abs(high) or 1
+    power = 10 ** math.floor(math.log10(span))
+    step = next(s for s in (power / 5, power / 2, power, 2 * power, 5 * power) if span / s <= 4)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * i for i in range(first, max(last, first + 1) + 1)]
+
+
+def panel(title, series, x0, ticks=None, axis=""):
+    """One chart at x0: for each (name, [(x, y), ...]) a line. `ticks` are the x that are named (default:
+    every x there is), `axis` says what x is."""
     ys = [y for _, points in series for _, y in points]
     xs = sorted({x for _, points in series for x, _ in points})
-    low, high = min(ys), max(ys)
-    room = (high - low or 1) * 0.08
-    low, high = low - room, high + room
+    scale = round_scale(min(ys), max(ys))
+    low, high = scale[0], scale[-1]
 
     def place(x, y):
         return (
@@ -22,11 +31,10 @@ def panel(title, series, x0, label, ticks=None, axis=""):
         )
 
     out = [f'<text x="{x0}" y="{TOP - 10}" font-weight="bold">{title}</text>']
-    for i in range(5):
-        value = low + (high - low) * i / 4
+    for value in scale:
         y = place(xs[0], value)[1]
         out.append(f'<line x1="{x0}" y1="{y:.1f}" x2="{x0 + WIDTH}" y2="{y:.1f}" stroke="#ddd"/>')
-        out.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">{value:{label}}</text>')
+        out.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>')
     for x in ticks or xs:
         at = place(x, low)[0]
         out.append(f'<text x="{at:.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{x:g}</text>')

@@ -34,15 +34,15 @@ def accuracy(args, methods, shares, structure, axis):
     before, after = [], []
     for method in methods:
         rows = [
-            (s, prune(args, "--structure", structure, "--method", method, "--sparsity", s / 100, "--epochs", 1))
+            (s, prune(args, "--structure", structure, "--method", method, "--scope", "global", "--sparsity", s / 100, "--epochs", 1))
             for s in shares
         ]
         before.append((method, [(s, 100 * r["accuracy_pruned"]) for s, r in rows]))
         after.append((method, [(s, 100 * r["accuracy_after"]) for s, r in rows]))
         print(method, *(f"{s}: {r['accuracy_pruned']:.4f} {r['accuracy_after']:.4f}" for s, r in rows), flush=True)
     panels = [
-        chart.panel("test accuracy before training, %", before, chart.LEFT, ".0f", shares, axis),
-        chart.panel("after one epoch, %", after, chart.second(), ".1f", shares, axis),
+        chart.panel("test accuracy before training, %", before, chart.LEFT, shares, axis),
+        chart.panel("after one epoch, %", after, chart.second(), shares, axis),
     ]
     chart.write(args.out, panels, methods)
 
@@ -57,7 +57,7 @@ def speed(args):
             lines[batch].append((structure, ratios))
             print(structure, "batch", batch, *(f"{s}: {x:.2f}" for s, x in ratios), flush=True)
     panels = [
-        chart.panel(f"times as fast, batch {batch}", lines[batch], x, ".1f", SPEED_ZEROS, "zeros, %")
+        chart.panel(f"times as fast, batch {batch}", lines[batch], x, SPEED_ZEROS, "zeros, %")
         for batch, x in ((1, chart.LEFT), (64, chart.second()))
     ]
     chart.write(args.out, panels, structures)

@@ -26,12 +26,12 @@ def main():
     def column(name, scale):
         return [(run, [(int(row["epoch"]), float(row[name]) * scale) for row in rows]) for run, rows in runs]
 
-    panels = [chart.panel("held-out accuracy, %", column("val_accuracy", 100), chart.LEFT, ".2f", axis="epoch")]
+    panels = [chart.panel("held-out accuracy, %", column("val_accuracy", 100), chart.LEFT, axis="epoch")]
     if options.second == "loss":
-        panels.append(chart.panel("training loss", column("loss", 1), chart.second(), ".3f", axis="epoch"))
+        panels.append(chart.panel("training loss", column("loss", 1), chart.second(), axis="epoch"))
     else:
         panels.append(
-            chart.panel("zeros after the epoch, %", column("sparsity", 100), chart.second(), ".0f", axis="epoch")
+            chart.panel("zeros after the epoch, %", column("sparsity", 100), chart.second(), axis="epoch")
         )
     chart.write(options.out, panels, [name for name, _ in runs])
 

@@ -18,6 +18,7 @@
 
 #include "compress/plan/sparse_forms.h"
 #include "core/cpu/isa.h"
+#include "core/cpu/sparse.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
@@ -113,9 +114,8 @@ std::vector<Form> forms_of(const Layer& l, const Tensor& w, const Shape& x, cons
   if (l.size == 0) {
     const DenseSpec s{w, Tensor::zeros({l.out}), true, -1};
     add("dense").steps.push_back(wired(dense_step(s), 0, 1));
-    for (const auto& [rows, run] : {std::pair{1, 1}, {4, 1}, {8, 1}, {1, 4}})
-      add(message("{}x{}", rows, run))
-          .steps.push_back(wired(sparse_lanes_step(s, rows, run), 0, 1));
+    for (const cpu::SparseForm form : forms_for(s))
+      add(name_of(form)).steps.push_back(wired(sparse_lanes_step(s, form), 0, 1));
     add("rows").steps.push_back(wired(sparse_row_step(s), 0, 1));
     return forms;
   }
@@ -124,11 +124,11 @@ std::vector<Form> forms_of(const Layer& l, const Tensor& w, const Shape& x, cons
   s.weight = w, s.bias = Tensor::zeros({l.out}), s.x = x, s.y = y;
   s.padding = l.kernel / 2, s.relu = true;
   add("dense").steps.push_back(wired(conv_step(s), 0, 1));
-  for (const int rows : {1, 4, 8}) {
-    add(message("{}x1", rows)).steps.push_back(wired(sparse_conv_step(s, rows), 0, 1));
-    Form& alone = add(message("{}x1 alone", rows));
+  for (const cpu::SparseForm form : forms_for(s)) {
+    add(name_of(form)).steps.push_back(wired(sparse_conv_step(s, form), 0, 1));
+    Form& alone = add(message("{} alone", name_of(form)));
     alone.steps.push_back(wired(convert_step(x, Layout::nhwc), 0, 2));
-    alone.steps.push_back(wired(sparse_conv_step(s, rows), 2, 3));
+    alone.steps.push_back(wired(sparse_conv_step(s, form), 2, 3));
     alone.steps.push_back(wired(convert_step(y, Layout::plain), 3, 1));
   }
   return forms;

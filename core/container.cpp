@@ -67,7 +67,7 @@ void ContainerWriter::set_metadata(const std::string& key, const std::string& va
   metadata_[key] = value;
 }
 
-void ContainerWriter::write(const std::string& path) const {
+ContainerWriter::Layout ContainerWriter::lay_out(const std::string& path) const {
   // Wide elements first, so that every tensor is aligned without gaps.
   std::vector<std::pair<const std::string*, const Tensor*>> order;
   for (const auto& [name, tensor] : tensors_) order.emplace_back(&name, &tensor);
@@ -108,10 +108,24 @@ void ContainerWriter::write(const std::string& path) const {
         path);
   text.replace(at, hash_digits, hex(hash(bytes_of(text))));
 
-  const auto length = std::bit_cast<std::array<uint8_t, 8>>(uint64_t(text.size()));
-  std::vector<std::span<const uint8_t>> parts{length, bytes_of(text)};
-  for (const auto& [name, tensor] : order) parts.push_back(bytes_of(*tensor));
+  Layout layout{std::move(text), {}};
+  for (const auto& [name, tensor] : order) layout.order.push_back(tensor);
+  return layout;
+}
+
+void ContainerWriter::write(const std::string& path) const {
+  const Layout layout = lay_out(path);
+  const auto length = std::bit_cast<std::array<uint8_t, 8>>(uint64_t(layout.header.size()));
+  std::vector<std::span<const uint8_t>> parts{length, bytes_of(layout.header)};
+  for (const Tensor* tensor : layout.order) parts.push_back(bytes_of(*tensor));
   write_file_atomically(path, parts);
+}
+
+uint64_t ContainerWriter::file_bytes() const {
+  const Layout layout = lay_out("the model");
+  uint64_t bytes = 8 + layout.header.size();
+  for (const Tensor* tensor : layout.order) bytes += tensor->bytes();
+  return bytes;
 }
 
 // Receives the header's JSON token by token and allows exactly what the format has:

@@ -25,8 +25,15 @@ class ContainerWriter {
   void set_metadata(const std::string& key, const std::string& value);
   // Writes atomically (write_file_atomically). The same content gives the same bytes.
   void write(const std::string& path) const;
+  uint64_t file_bytes() const;  // that write() takes
 
  private:
+  struct Layout {
+    std::string header;
+    std::vector<const Tensor*> order;
+  };
+  Layout lay_out(const std::string& path) const;  // the path is for messages
+
   std::map<std::string, Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
 };

@@ -9,19 +9,21 @@ namespace {
 
 struct BenchCommand {
   CommonOptions common;
-  std::string file;
+  std::string file, plan = "quickest";
+  bool describe = false;
 
   void run() {
     common.apply();
-    Graph graph = open_model(file);
-    std::vector<int64_t> batches{1, 32};
+    const Graph graph = open_model(file);
+    const Plan compiled = compile(graph, options());
+    std::vector<int64_t> batches{1, 64};
     if (common.batch) batches = {common.batch};
     Json results = Json::array();
     std::string text =
         fmt::format("{:>6} {:>10} {:>10} {:>12}\n", "batch", "p50 ms", "p95 ms", "images/s");
     reset_peak();
     for (const int64_t batch : batches) {
-      const Latency l = measure_latency(graph, batch, 2.0);
+      const Latency l = measure_latency(compiled, random_images(graph, batch), 2.0);
       results.push_back({{"batch", batch},
                          {"p50_ms", l.p50_ms},
                          {"p95_ms", l.p95_ms},
@@ -31,14 +33,24 @@ struct BenchCommand {
     }
     const auto peak = int64_t(pool_statistics().peak_bytes);
     const int64_t bytes = file_bytes(file);
-    print_result(common,
-                 {{"device", "cpu"},
-                  {"threads", threads()},
-                  {"results", results},
-                  {"peak_memory_bytes", peak},
-                  {"file_bytes", bytes}},
-                 text + fmt::format("cpu, {} threads; peak memory {}, file {}", threads(),
-                                    human_bytes(double(peak)), human_bytes(double(bytes))));
+    Json json = {{"device", "cpu"},    {"threads", threads()},      {"plan", plan},
+                 {"results", results}, {"peak_memory_bytes", peak}, {"file_bytes", bytes}};
+    text += fmt::format("cpu, {} threads; peak memory {}, file {}", threads(),
+                        human_bytes(double(peak)), human_bytes(double(bytes)));
+    if (describe) {
+      const std::string account = compiled.describe();
+      json["describe"] = account;
+      text += "\n\n" + account.substr(0, account.size() - account.ends_with('\n'));
+    }
+    print_result(common, json, text);
+  }
+
+ private:
+  PlanOptions options() const {
+    static constexpr std::string_view plans[] = {"quickest", "dense", "direct"};
+    check(std::find(std::begin(plans), std::end(plans), plan) != std::end(plans),
+          "--plan '{}' is unknown{}", plan, suggest(plan, plans, std::size(plans)));
+    return {.sparse = plan == "quickest", .winograd = plan != "direct"};
   }
 };
 
@@ -49,6 +61,11 @@ void add_bench(CLI::App& app) {
   command->footer("Example: pare bench lenet5.pare --threads 1");
   auto o = std::make_shared<BenchCommand>();
   command->add_option("file", o->file, "model file")->required();
+  command->add_option("--plan", o->plan,
+                      "quickest: what inference runs; yardsticks for it are dense, without sparse "
+                      "kernels, and direct, without Winograd's form too");
+  command->add_flag("--describe", o->describe,
+                    "the kernel of every layer, and what was measured to choose it");
   add_common(*command, o->common, with_batch);
   command->callback([o] { o->run(); });
 }

@@ -5,11 +5,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <set>
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
 #include "core/device.h"
+#include "core/file_io.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
 #include "optim/trainer.h"
@@ -57,6 +59,17 @@ Device CommonOptions::device_for(const Graph& graph, const std::string& cpu_only
   return chosen;
 }
 
+namespace {
+
+// CLI11 reads -1 as the largest number there is.
+const CLI::Validator not_negative(
+    [](const std::string& text) {
+      return text.starts_with('-') ? text + ", expected a whole number of at least 0" : "";
+    },
+    "");
+
+}  // namespace
+
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_data) {
     command.add_option("--data", o.data, "data set: digits, mnist, cifar10, ... (pare data list)");
@@ -65,9 +78,12 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
         "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
   }
   if (flags & with_out) command.add_option("--out", o.out, "file to write");
-  if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
+  if (flags & with_seed)
+    command.add_option("--seed", o.seed, "seed of everything random")->check(not_negative);
   if (flags & with_batch)
-    command.add_option("--batch", o.batch, "examples at a time")->check(CLI::Range(1, 1 << 20));
+    command.add_option("--batch", o.batch, "examples at a time")
+        ->check(CLI::Range(1, 1 << 20))
+        ->default_str("");
   o.on_devices = flags & with_device;
   command.add_option("--device", o.device,
                      o.on_devices ? "auto (cuda where there is one, else cpu), cpu, cuda or "
@@ -144,11 +160,29 @@ int64_t file_bytes(const std::string& path) {
 }
 
 std::string output_name(const CommonOptions& options, const std::string& input,
-                        const std::string& suffix) {
-  if (!options.out.empty()) return options.out;
+                        const std::string& suffix, const std::string& keep) {
   constexpr std::string_view ending = ".pare";
-  const bool ends = input.ends_with(ending);
-  return input.substr(0, input.size() - (ends ? ending.size() : 0)) + suffix + std::string(ending);
+  std::string name = options.out;
+  if (name.empty()) {
+    const bool ends = input.ends_with(ending);
+    name = input.substr(0, input.size() - (ends ? ending.size() : 0)) + suffix;
+    name += ending;
+  }
+  check_output("--out", name, keep);
+  return name;
+}
+
+void check_output(const char* option, const std::string& path, const std::string& keep) {
+  if (path.empty()) return;
+  std::error_code absent;
+  check(!std::filesystem::equivalent(path, keep, absent),
+        "{} would overwrite the model {} with '{}'; name another file", option, keep, path);
+  check_writable(path);
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  write_file_atomically(path, {&bytes, 1});
 }
 
 }  // namespace pare::tool

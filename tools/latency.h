@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "autograd/graph.h"
+#include "compress/plan/plan.h"
 
 namespace pare::tool {
 
@@ -13,14 +13,29 @@ struct Latency {
   double p50_ms = 0, p95_ms = 0, images_per_s = 0;
 };
 
-// Runs the compiled plan of `graph` on random images on the CPU, again and again for about
-// `seconds` per batch size.
-Latency measure_latency(Graph& graph, int64_t batch, double seconds = 0.5);
-// Before and after, a pair a batch size.
-using MeasuredLatency = std::vector<std::pair<Latency, Latency>>;
+// Images of noise in the graph's input shape.
+Tensor random_images(const Graph& graph, int64_t batch);
 
-// Two networks in turn, so that both see the same machine.
-std::pair<Latency, Latency> compare_latency(Graph& a, Graph& b, int64_t batch,
-                                            double seconds = 1.0);
+// Runs the plan on random images, again and again for about `seconds`.
+Latency measure_latency(const Plan& plan, const Tensor& images, double seconds = 0.5);
+
+// Before and after, on batches of one size.
+struct LatencyPair {
+  Latency before, after;
+  bool disturbed = false;  // other programs took too much of the machine to be sure of the ratio
+  double speed() const { return before.p50_ms / after.p50_ms; }
+};
+LatencyPair compare_latency(const Plan& before, const Plan& after, const Tensor& images,
+                            double seconds = 1.0);
+// "; ..." where the pair was disturbed, else "".
+const char* disturbance(const LatencyPair& pair);
+
+// A step of the plan `after`, and the step of the same node before: medians of some runs in turn,
+// step by step on one thread.
+struct LayerTime {
+  std::string node, kernel, kernel_before;
+  double before_us = 0, after_us = 0;  // before: 0 where there was no such step
+};
+std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, const Tensor& images);
 
 }  // namespace pare::tool

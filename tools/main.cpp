@@ -27,6 +27,17 @@ std::string unknown_command(const CLI::App& app, int argc, char** argv) {
                  suggest(argv[1], known.data(), known.size()));
 }
 
+// Help without empty lists as defaults, and without the options that exclude each other: --resume
+// excludes nearly all.
+class Help : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text = Formatter::make_option_opts(option);
+    if (const size_t at = text.find("=[]"); at != std::string::npos) text.erase(at, 3);
+    return text.substr(0, text.find(" " + get_label("Excludes") + ":"));
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -35,6 +46,8 @@ int main(int argc, char** argv) {
       "Example: pare train lenet5 --data digits --epochs 1 --out lenet5.pare"};
   app.set_version_flag("--version", "pare " PARE_VERSION);
   app.require_subcommand(1);
+  app.formatter(std::make_shared<Help>());
+  app.option_defaults()->always_capture_default();
   app.failure_message(CLI::FailureMessage::simple);
   tool::add_train(app);
   tool::add_eval(app);

@@ -17,7 +17,9 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = output_name(run.common, f.file, "-pruned");
+  run.out = output_name(run.common, f.file, "-pruned", run.training.teacher);
+  if (f.control == "scratch") check_output("--control scratch", control_file(run), f.file);
+  run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
@@ -26,9 +28,8 @@ void go_on(PruneRun& run) {
   read_task(run, run.checkpoint->options.task);
   run.checkpoint->options.quiet = run.common.quiet;
   run.out = run.checkpoint->options.out;
-  Start start = start_from(run.flags.file, run.common);
-  run.original = std::move(start.graph);
-  run.data = std::move(start.data);
+  read_original(run);
+  run.data = open_data(run.common, run.original);
   note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
        run.checkpoint->options.epochs);
 }

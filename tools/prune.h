@@ -54,6 +54,7 @@ struct PruneRun {
   std::vector<PrunedGroup> groups;       // of channels: before the first round, after the last
   std::vector<std::string> removed;      // residual blocks
   Evaluation before, pruned, after;      // on the test part; pruned: before the last training
+  int64_t bytes_before = 0;              // of the input, or of a file of the new network
   std::optional<Checkpoint> checkpoint;  // of the training to go on with
   struct Control {
     int64_t epochs = 0;
@@ -75,6 +76,10 @@ void check_prune_flags(const PruneRun& run);
 // Flags and stage as the text that a checkpoint carries, and back.
 std::string task_of(const PruneRun& run);
 void read_task(PruneRun& run, const std::string& task);
+// `original` in the checkpoint, and back: the input may be overwritten by then, for --out may be
+// the input.
+std::shared_ptr<TrainHook> carry_original(const PruneRun& run);
+void read_original(PruneRun& run);
 
 // All rounds of eliminating and training that --when asks for. Leaves `graph` finished.
 void prune_and_train(PruneRun& run);
@@ -82,6 +87,8 @@ void prune_and_train(PruneRun& run);
 void eliminate(PruneRun& run, double sparsity);
 // Trains `graph`, or goes on with the checkpoint. `ticket`, where there is one, is filled.
 void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket = nullptr);
+// Where the control goes.
+std::string control_file(const PruneRun& run);
 // Trains fresh weights of the same shapes, under the same masks, for as long as the pruned network
 // was trained.
 void train_control(PruneRun& run);

@@ -114,22 +114,4 @@ void add_structured_facts(PruneRun& run, Json& json, std::vector<BeforeAfter>& r
   json["params_after"] = after;
 }
 
-std::string structured_speed(double fewer_macs, const MeasuredLatency& measured) {
-  std::string text;
-  for (const auto& [before, after] : measured) {
-    const double speed = before.p50_ms / after.p50_ms;
-    if (speed > 1.05)
-      text += fmt::format("\n{:.2f}x as fast at batch {}, with {:.2f}x fewer MACs.", speed,
-                          before.batch, fewer_macs);
-    else if (fewer_macs > 1)
-      text += fmt::format(
-          "\nNot faster at batch {}, though with {:.2f}x fewer MACs: so few channels leave vector "
-          "lanes empty, or the time goes elsewhere.",
-          before.batch, fewer_macs);
-    else
-      text += fmt::format("\nNot faster at batch {}: nothing was removed.", before.batch);
-  }
-  return text;
-}
-
 }  // namespace pare::tool

@@ -22,7 +22,5 @@ void eliminate_structured(PruneRun& run, double sparsity);
 
 // What the report says beyond accuracy, MACs, bytes and latency.
 void add_structured_facts(PruneRun& run, Json& json, std::vector<BeforeAfter>& rows);
-// What became of the speed, in sentences, a line a batch size.
-std::string structured_speed(double fewer_macs, const MeasuredLatency& measured);
 
 }  // namespace pare::tool

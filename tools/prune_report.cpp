@@ -1,9 +1,8 @@
 // The report of `pare prune`: accuracy, size and speed before and after.
 #include <algorithm>
-#include <cstdio>
 
-#include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
+#include "core/thread_pool.h"
 #include "tools/prune_channels.h"
 #include "tools/prune_speed.h"
 
@@ -11,16 +10,6 @@ namespace pare::tool {
 namespace {
 
 std::string milliseconds(const Latency& l) { return fmt::format("{:.3f} ms", l.p50_ms); }
-
-// Of the file, or of what it would be where the network came by its name.
-int64_t bytes_before(const PruneRun& run) {
-  if (const int64_t bytes = file_bytes(run.flags.file); bytes > 0) return bytes;
-  const std::string path = run.out + ".before";
-  save_graph(run.original, path);
-  const int64_t bytes = file_bytes(path);
-  std::remove(path.c_str());
-  return bytes;
-}
 
 void add_zeros(const GraphSummary& s, const GraphSummary& t, std::vector<BeforeAfter>& rows) {
   const auto zeros = [](const GraphSummary& g) {
@@ -30,15 +19,31 @@ void add_zeros(const GraphSummary& s, const GraphSummary& t, std::vector<BeforeA
   rows.push_back({"zeros in all weights", zeros(s), zeros(t)});
 }
 
+bool disturbed(const SpeedTrial& speed) {
+  return std::any_of(speed.latency.begin(), speed.latency.end(),
+                     [](const LatencyPair& p) { return p.disturbed; });
+}
+
+// The masks of a network that was pruned while it trained: nothing has told them yet.
+void tell_masks(const PruneRun& run, const SpeedTrial& speed) {
+  if (run.flags.when != "gradual" && run.flags.when != "dynamic") return;
+  note(run.common, "after the training {} of the weights are gone",
+       percent(sparsity_of(run.graph)));
+  for (const LayerSpeed& l : speed.layers)
+    if (l.weights > 0)
+      note(run.common, "  {:<24} {:>8} of {:>8} kept ({})", l.node, l.nonzero, l.weights,
+           percent(double(l.nonzero) / double(l.weights)));
+}
+
 }  // namespace
 
 void report(PruneRun& run) {
   const PruneFlags& f = run.flags;
   const bool structured = is_structured(f.structure);
   const GraphSummary s = summarize(run.original), t = summarize(run.graph);
-  const MeasuredLatency measured = {compare_latency(run.original, run.graph, 1),
-                                    compare_latency(run.original, run.graph, 64)};
-  const int64_t b = bytes_before(run), c = file_bytes(run.out);
+  const SpeedTrial speed = measure_speed(run.original, s, run.graph, t);
+  tell_masks(run, speed);
+  const int64_t b = run.bytes_before, c = file_bytes(run.out);
   Json json = {{"method", f.method},
                {"structure", f.structure},
                {"sparsity", f.sparsity},
@@ -50,21 +55,29 @@ void report(PruneRun& run) {
                {"macs_after", t.effective_macs},
                {"file_bytes_before", b},
                {"file_bytes_after", c},
-               {"latency_before_ms", measured[0].first.p50_ms},
-               {"latency_after_ms", measured[0].second.p50_ms},
-               {"latency_batch64_before_ms", measured[1].first.p50_ms},
-               {"latency_batch64_after_ms", measured[1].second.p50_ms},
-               {"file", run.out}};
+               {"latency_before_ms", speed.latency[0].before.p50_ms},
+               {"latency_after_ms", speed.latency[0].after.p50_ms},
+               {"latency_batch64_before_ms", speed.latency[1].before.p50_ms},
+               {"latency_batch64_after_ms", speed.latency[1].after.p50_ms},
+               {"file", run.out},
+               {"nonzero_before", s.nonzero},
+               {"nonzero_after", t.nonzero},
+               {"threads", threads()},
+               {"latency_disturbed", disturbed(speed)},
+               {"layers", layers_json(speed)}};
   std::vector<BeforeAfter> rows = {
       {"test accuracy", percent(run.before.accuracy), percent(run.after.accuracy)}};
-  if (structured)
+  if (structured) {
     add_structured_facts(run, json, rows);
-  else
+    json["sparsity_achieved"] = json["sparsity"];
+  } else {
     add_zeros(s, t, rows);
+    json["sparsity_achieved"] = sparsity_of(run.graph);
+  }
   rows.push_back({"effective MACs", human_count(double(s.effective_macs)),
                   human_count(double(t.effective_macs))});
   rows.push_back({"file", human_bytes(double(b)), human_bytes(double(c))});
-  for (const auto& [before, after] : measured)
+  for (const auto& [before, after, noise] : speed.latency)
     rows.push_back({fmt::format("latency, batch {}", before.batch), milliseconds(before),
                     milliseconds(after)});
   std::string control;
@@ -76,12 +89,9 @@ void report(PruneRun& run) {
                           structured ? "of the same shapes" : "under the same masks", epochs,
                           percent(result.accuracy));
   }
-  const double fewer = double(s.effective_macs) / double(std::max<int64_t>(1, t.effective_macs));
-  print_result(
-      run.common, json,
-      before_after_table(rows) + control +
-          (structured ? structured_speed(fewer, measured) : speed_report(run.graph, measured)) +
-          fmt::format("\nsaved {}", run.out));
+  print_result(run.common, json,
+               before_after_table(rows) + control + speed_report(speed) +
+                   fmt::format("\nsaved {}", run.out));
 }
 
 }  // namespace pare::tool

@@ -1,36 +1,150 @@
 #include "tools/prune_speed.h"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "compress/plan/dense_layers.h"
+#include "compress/prune/criterion.h"
+#include "core/cpu/isa.h"
 
 namespace pare::tool {
 namespace {
 
-// Differences below this are noise on a machine that others use.
-constexpr double noticeable = 1.05;
+// Layers that take less of the time than this are not worth a word.
+constexpr double worth_telling = 0.05;
+
+// The kernel without what was measured to choose it.
+std::string short_name(const std::string& kernel) { return kernel.substr(0, kernel.find(" (")); }
+
+const NodeSummary* find(const GraphSummary& summary, const std::string& node) {
+  for (const NodeSummary& n : summary.nodes)
+    if (n.name == node) return &n;
+  return nullptr;
+}
+
+// Why a layer takes as long as before, by what it computes.
+std::string why_as_long(const LayerTime& t, const NodeSummary* before, const NodeSummary* after) {
+  if (!before || !after) return {};
+  if (after->macs == 0)
+    return t.after_us < noticeable_ratio * t.before_us ? "it has no weights that could go" : "";
+  if (after->effective_macs == before->effective_macs) return "nothing of it was removed";
+  const std::string old_kernel = short_name(t.kernel_before), kernel = short_name(t.kernel);
+  if (old_kernel != kernel) return fmt::format("it ran {} and now runs {}", old_kernel, kernel);
+  if (after->macs == before->macs) return {};  // zeros in place: the plan has the reason
+  const int lanes = current_isa() == Isa::avx512 ? 16 : current_isa() == Isa::avx2 ? 8 : 1;
+  const auto vectors = [&](const NodeSummary& n) { return (n.output[1] + lanes - 1) / lanes; };
+  if (lanes > 1 && vectors(*before) == vectors(*after))
+    return fmt::format("its {} outputs fill as many vectors of {} as {} did", after->output[1],
+                       lanes, before->output[1]);
+  return {};
+}
+
+void count_weights(const Graph& graph, std::vector<LayerSpeed>& layers) {
+  for (const PrunableWeight& w : prunable_weights(graph)) {
+    const auto values = w.param.value().to_vector<float>();
+    for (LayerSpeed& l : layers) {
+      if (l.node != w.node) continue;
+      l.weights = int64_t(values.size());
+      l.nonzero = l.weights - std::count(values.begin(), values.end(), 0.0f);
+    }
+  }
+}
+
+bool not_faster(const std::pair<double, double>& us) {
+  return us.second * noticeable_ratio > us.first;
+}
+
+// Layers that did not get faster and matter, the longest first.
+std::string slow_layers(const SpeedTrial& trial, size_t batch) {
+  double total = 0;
+  std::vector<const LayerSpeed*> slow;
+  for (const LayerSpeed& l : trial.layers) {
+    total += l.us[batch].second;
+    if (l.us[batch].first > 0 && not_faster(l.us[batch])) slow.push_back(&l);
+  }
+  std::stable_sort(slow.begin(), slow.end(), [&](const LayerSpeed* a, const LayerSpeed* b) {
+    return a->us[batch].second > b->us[batch].second;
+  });
+  std::string text;
+  for (const LayerSpeed* l : slow) {
+    const auto [before, after] = l->us[batch];
+    if (after < worth_telling * total) break;
+    const std::string& why = l->why.empty() ? l->why_dense : l->why;
+    const bool slower = after > noticeable_ratio * before;
+    text += fmt::format("\n  {} {}: {:.4g} us before, {:.4g} us now, {:.0f} % of the time{}{}",
+                        l->node, slower ? "got slower" : "did not get faster", before, after,
+                        100 * after / total, why.empty() ? "" : "; ", why);
+  }
+  return text;
+}
 
 }  // namespace
 
-std::string speed_report(const Graph& graph, const MeasuredLatency& measured) {
-  const Plan plan = compile(graph);
-  const SparseLayers layers = plan.sparse_layers();
-  std::string text;
-  for (const auto& [before, after] : measured) {
-    const double ratio = before.p50_ms / after.p50_ms;
-    text += fmt::format("\nbatch {}: ", before.batch);
-    if (ratio >= noticeable)
-      text += fmt::format("{:.2f}x as fast", ratio);
-    else
-      text += ratio > 1 / noticeable ? "not faster"
-                                     : fmt::format("slower, {:.2f}x the time", 1 / ratio);
-    if (ratio < noticeable && before.batch < 32 && !layers.sparse.empty())
-      text += "; sparse kernels put 32 or 64 images side by side, so smaller batches run dense";
+SpeedTrial measure_speed(const Graph& before, const GraphSummary& s, const Graph& after,
+                         const GraphSummary& t) {
+  const Plan old_plan = compile(before), plan = compile(after);
+  SpeedTrial trial;
+  trial.plan = plan.describe();
+  trial.fewer_macs = double(s.effective_macs) / double(std::max<int64_t>(1, t.effective_macs));
+  for (const int64_t batch : {1, 64}) {
+    const Tensor images = random_images(after, batch);
+    trial.latency.push_back(compare_latency(old_plan, plan, images));
+    const auto times = compare_layers(old_plan, plan, images);
+    for (size_t i = 0; i < times.size(); ++i) {
+      const LayerTime& l = times[i];
+      if (i == trial.layers.size())
+        trial.layers.push_back({.node = l.node,
+                                .kernel = l.kernel,
+                                .why_dense = {},
+                                .why = why_as_long(l, find(s, l.node), find(t, l.node)),
+                                .us = {}});
+      trial.layers[i].us.emplace_back(l.before_us, l.after_us);
+    }
   }
-  for (const DenseLayer& layer : dense_layers_with_zeros(graph, layers))
-    text += fmt::format("\n  {} ({:.0f} % zeros) runs dense: {}", layer.node, 100 * layer.zeros,
-                        layer.why);
-  return text + "\n\nthe plan:\n" + plan.describe();
+  count_weights(after, trial.layers);
+  for (const DenseLayer& d : dense_layers_with_zeros(after, plan.sparse_layers()))
+    for (LayerSpeed& l : trial.layers)
+      if (l.node == d.node) l.why_dense = d.why;
+  return trial;
+}
+
+std::string speed_report(const SpeedTrial& trial) {
+  std::string text;
+  for (size_t i = 0; i < trial.latency.size(); ++i) {
+    const LatencyPair& pair = trial.latency[i];
+    const double speed = pair.speed();
+    text += fmt::format("\nbatch {}: ", pair.before.batch);
+    if (speed >= noticeable_ratio)
+      text += fmt::format("{:.2f}x as fast", speed);
+    else
+      text += speed > 1 / noticeable_ratio ? "not faster"
+                                           : fmt::format("slower, {:.2f}x the time", 1 / speed);
+    text += trial.fewer_macs > 1
+                ? fmt::format(", with {:.2f}x fewer multiply-accumulates", trial.fewer_macs)
+                : ": nothing was removed";
+    text += disturbance(pair) + slow_layers(trial, i);
+  }
+  for (const LayerSpeed& l : trial.layers)
+    if (!l.why_dense.empty())
+      text += fmt::format("\n  {} ({:.0f} % zeros) runs dense: {}", l.node,
+                          100 - 100 * double(l.nonzero) / double(l.weights), l.why_dense);
+  return text + "\n\nthe plan:\n" + trial.plan;
+}
+
+Json layers_json(const SpeedTrial& trial) {
+  Json layers = Json::array();
+  for (const LayerSpeed& l : trial.layers) {
+    Json j = {{"name", l.node},
+              {"kernel", l.kernel},
+              {"weights", l.weights},
+              {"nonzero", l.nonzero},
+              {"us_before", l.us[0].first},
+              {"us_after", l.us[0].second},
+              {"us_batch64_before", l.us[1].first},
+              {"us_batch64_after", l.us[1].second}};
+    if (!l.why_dense.empty()) j["runs_dense"] = l.why_dense;
+    layers.push_back(std::move(j));
+  }
+  return layers;
 }
 
 }  // namespace pare::tool

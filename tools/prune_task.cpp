@@ -1,5 +1,6 @@
 // What a checkpoint of `pare prune` carries so that the whole command can be resumed: its options
 // and how far it has come. Numbers read back exactly.
+#include "autograd/graph_file.h"
 #include "core/json.h"
 #include "tools/prune.h"
 
@@ -52,6 +53,7 @@ void each_field(Run& r, F&& f) {
   f("batch", c.batch);
   f("round", r.round);
   f("trained_epochs", r.epochs);
+  f("bytes_before", r.bytes_before);
   f("accuracy_before", r.before.accuracy);
   f("accuracy_pruned", r.pruned.accuracy);
   f("groups", r.groups);
@@ -84,7 +86,32 @@ void read(const Json& j, const char* name, std::optional<T>& value) {
   value = j.contains(name) ? std::optional<T>(j.at(name).get<T>()) : std::nullopt;
 }
 
+constexpr const char* original_prefix = "original/";
+
+class CarryOriginal : public TrainHook {
+ public:
+  explicit CarryOriginal(const Graph& original) : original_(original) {}
+  bool recordable() const override { return true; }
+  void save(ContainerWriter& writer) const override {
+    add_graph(writer, original_, {.prefix = original_prefix});
+  }
+
+ private:
+  const Graph& original_;
+};
+
 }  // namespace
+
+std::shared_ptr<TrainHook> carry_original(const PruneRun& run) {
+  return std::make_shared<CarryOriginal>(run.original);
+}
+
+void read_original(PruneRun& run) {
+  const Container& file = *run.checkpoint->file;
+  check(file.has_metadata(std::string(original_prefix) + "graph"), ErrorCode::bad_input,
+        "{}: holds no network as it was before pruning; an older pare wrote it", run.resume);
+  run.original = read_graph(file, original_prefix);
+}
 
 std::string task_of(const PruneRun& run) {
   Json prune = Json::object();

@@ -61,10 +61,15 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   set_task_loss(*trainer, options.task, trained);
   if (auto hook = hook_of(run, trainer->steps())) trainer->add(std::move(hook));
   if (ticket) trainer->add(ticket);
+  trainer->add(carry_original(run));
   run_training(*trainer);
   to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
+}
+
+std::string control_file(const PruneRun& run) {
+  return run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
 }
 
 void train_control(PruneRun& run) {
@@ -78,7 +83,7 @@ void train_control(PruneRun& run) {
     const int64_t before = trained_epochs(run.original);
     o.epochs = run.epochs + (before > 0 ? before : usual);
   }
-  o.out = run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
+  o.out = control_file(run);
   note(run.common, "the control: fresh weights of the same shapes and masks, {} epochs", o.epochs);
   to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);

@@ -42,6 +42,7 @@ void write_history(PruneRun& run) {
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
 void judge_one_shot(PruneRun& run) {
+  note(run.common, "for comparison, a trial that cuts at once; the network itself stays whole:");
   Graph whole = std::move(run.graph);
   run.graph = whole.clone();
   eliminate(run, run.flags.sparsity);

@@ -34,7 +34,7 @@ struct QuantizeCommand {
     Graph original = graph.clone();
     to_device(original, device);
     to_device(graph, device);
-    const std::string out = output_name(common, file, "-int8");
+    const std::string out = output_name(common, file, "-int8", flags.teacher);
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
     to_device(graph, device);  // the ranges too
@@ -90,7 +90,9 @@ struct QuantizeCommand {
         "the integer model does not give the logits of the fake-quantized one; please report this");
     to_device(original, Device{});  // latencies are those of the CPU
     to_device(integers, Device{});
-    const auto [l, m] = compare_latency(original, integers, 1);
+    const LatencyPair latency =
+        compare_latency(compile(original), compile(integers), random_images(original, 1));
+    const auto& [l, m, disturbed] = latency;
     const int64_t b = file_bytes(file), c = file_bytes(out);
     print_result(
         common,
@@ -106,12 +108,14 @@ struct QuantizeCommand {
          {"file_bytes_after", c},
          {"latency_before_ms", l.p50_ms},
          {"latency_after_ms", m.p50_ms},
+         {"latency_disturbed", disturbed},
          {"file", out}},
         before_after_table({{"test accuracy", percent(before.accuracy), percent(after.accuracy)},
                             {"same answer as before", "", percent(agreement)},
                             {"file", human_bytes(double(b)), human_bytes(double(c))},
                             {"latency, batch 1", fmt::format("{:.3f} ms", l.p50_ms),
                              fmt::format("{:.3f} ms", m.p50_ms)}}) +
+            disturbance(latency) +
             fmt::format("\nThe integer logits of all {} test images equal the "
                         "fake-quantized ones bit for bit.\nsaved {}",
                         after.examples, out));

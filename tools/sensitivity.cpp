@@ -1,5 +1,4 @@
 // pare sensitivity FILE: what each layer loses when it alone is pruned.
-#include "core/file_io.h"
 #include "optim/interrupt.h"
 #include "optim/progress.h"
 #include "tools/command.h"
@@ -24,6 +23,7 @@ struct SensitivityCommand {
     options.structure = parse_structure(structure);
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
+    check_output("--svg", svg, file);
     const Dataset data = open_data(common, graph);
     check(data.holdout > 0, ErrorCode::bad_input,
           "{} was trained on all of the training part: no images are left to judge on; train it "
@@ -53,12 +53,7 @@ struct SensitivityCommand {
     const std::string title =
         fmt::format("{}: accuracy on {} held-out images, one layer pruned ({}, {})",
                     file.substr(file.rfind('/') + 1), scan.examples, method, structure);
-    if (!svg.empty()) {
-      const std::string text = sensitivity_svg(scan, title);
-      const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()),
-                                           text.size());
-      write_file_atomically(svg, {&bytes, 1});
-    }
+    if (!svg.empty()) write_text(svg, sensitivity_svg(scan, title));
     Json layers = Json::array();
     for (const LayerSensitivity& l : scan.layers)
       layers.push_back({{"name", l.name},

@@ -43,7 +43,7 @@ std::string short_percent(double share) {
 // that the crowd near 1 is spread.
 struct Frame {
   static constexpr double left = 60, right = 560, top = 40, bottom = 340;
-  double low, high;
+  double low, high, step;  // of accuracy, in whole steps
   size_t points;
   double x(size_t i) const {
     return points > 1 ? left + (right - left) * double(i) / double(points - 1) : (left + right) / 2;
@@ -53,14 +53,29 @@ struct Frame {
   }
 };
 
+// Lines around all accuracies, 1, 2 or 5 times a power of ten apart.
+Frame frame_of(const Sensitivity& scan) {
+  double low = lowest(scan), high = low;
+  for (const LayerSensitivity& l : scan.layers)
+    for (const double a : l.accuracy) high = std::max(high, a);
+  const double span = std::max(high - low, 0.01),
+               power = std::pow(10, std::floor(std::log10(span)));
+  double step = 2 * power;
+  for (const double s : {power, power / 2, power / 5})
+    if (span / s <= 5) step = s;
+  low = std::floor(low / step + 1e-9) * step;
+  high = std::max(std::ceil(high / step - 1e-9) * step, low + step);
+  return {low, high, step, scan.sparsities.size()};
+}
+
 std::string axes(const Sensitivity& scan, const Frame& f) {
   std::string svg;
-  for (int k = 0; k <= 5; ++k) {
-    const double a = f.low + (f.high - f.low) * k / 5, y = f.y(a);
+  for (double a = f.low; a < f.high + f.step / 2; a += f.step) {
+    const double y = f.y(a);
     svg += fmt::format(
         "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/>\n"
-        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.1f} %</text>\n",
-        f.left, f.right, y, f.left - 6, y + 4, 100 * a);
+        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5} %</text>\n",
+        f.left, f.right, y, f.left - 6, y + 4, short_percent(a));
   }
   for (size_t i = 0; i < scan.sparsities.size(); ++i)
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{} %</text>\n", f.x(i),
@@ -92,8 +107,7 @@ std::string sensitivity_table(const Sensitivity& scan) {
 std::string sensitivity_svg(const Sensitivity& scan, const std::string& title) {
   static constexpr std::array colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                       "#e69f00", "#56b4e9", "#000000", "#999999"};
-  Frame f{lowest(scan), scan.accuracy, scan.sparsities.size()};
-  if (f.high - f.low < 0.01) f.low = f.high - 0.01;
+  const Frame f = frame_of(scan);
   const size_t layers = scan.layers.size();
   const double height = std::max(f.bottom + 60, f.top + 16.0 * double(layers + 1));
   std::string svg = fmt::format(

@@ -4,7 +4,6 @@
 #include "autograd/graph_dot.h"
 #include "autograd/graph_summary.h"
 #include "compress/prune/structured/channel_groups.h"
-#include "core/file_io.h"
 #include "layers/zoo.h"
 
 namespace pare::tool {
@@ -66,12 +65,8 @@ struct SummaryCommand {
       if (file_bytes(model) == 0) check_model_name(model);
       graph = open_model(model);
     }
-    if (!dot.empty()) {
-      const std::string text = to_dot(graph);
-      const std::span<const uint8_t> picture(reinterpret_cast<const uint8_t*>(text.data()),
-                                             text.size());
-      write_file_atomically(dot, {&picture, 1});
-    }
+    check_output("--dot", dot, model);
+    if (!dot.empty()) write_text(dot, to_dot(graph));
     const GraphSummary s = summarize(graph);
     const int64_t bytes = file_bytes(model);
     Json json = to_json(s, bytes);

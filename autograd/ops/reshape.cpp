@@ -115,6 +115,7 @@ const Op definition{
           c.passed[0] = c.grad_outputs[0].view(c.input_shapes[0]);
         },
     .passes_gradients = true,
+    .per_image = true,
     .couple = couple_reshape,
     .resize = resize_reshape,
 };

@@ -54,7 +54,8 @@ void Plan::State::give(std::unique_ptr<Workspace> workspace) {
   spare.push_back(std::move(workspace));
 }
 
-void Plan::State::run_images(const std::byte* x, std::byte* y, int64_t images, bool cut_steps) {
+std::unique_ptr<Plan::State::Workspace> Plan::State::bind(const std::byte* x, std::byte* y,
+                                                          int64_t images) {
   std::unique_ptr<Workspace> w = take(images);
   for (size_t v = 0; v < places.size(); ++v) {
     const Place& p = places[v];
@@ -78,6 +79,19 @@ void Plan::State::run_images(const std::byte* x, std::byte* y, int64_t images, b
   }
   for (size_t v = 0; v < places.size(); ++v)
     if (places[v].kind == Kind::alias) w->at[v] = w->at[size_t(places[v].alias)];
+  return w;
+}
+
+int64_t Plan::State::frames_of(int64_t batch) const {
+  const int64_t workers = threads();
+  if (!splits || (workers > 1 && batch < 2 * workers)) return 1;
+  const int64_t fitting = std::max<int64_t>(cache_bytes / std::max<int64_t>(arena_bytes, 1), 4);
+  const int64_t frames = (batch + fitting - 1) / fitting;
+  return std::min(batch, (frames + workers - 1) / workers * workers);
+}
+
+void Plan::State::run_images(const std::byte* x, std::byte* y, int64_t images, bool cut_steps) {
+  std::unique_ptr<Workspace> w = bind(x, y, images);
   const plan::Frame frame{images, w->at.data()};
   for (const plan::StepPtr& step : steps) {
     const int64_t parts = cut_steps ? step->parts(images) : 1;
@@ -111,13 +125,11 @@ void Plan::State::run(const Tensor& images, Tensor& out) {
   const auto* from = static_cast<const std::byte*>(x.raw());
   auto* to = static_cast<std::byte*>(out.raw());
   const int64_t workers = threads();
-  if (!splits || (workers > 1 && batch < 2 * workers))
+  if (frames_of(batch) == 1)
     // Every step is cut instead; the tile that holds one call flushes denormals as others do.
     return workers == 1 ? parallel_for(1, [&](int64_t) { run_images(from, to, batch, false); })
                         : run_images(from, to, batch, true);
-  const int64_t fitting = std::max<int64_t>(cache_bytes / std::max<int64_t>(arena_bytes, 1), 4);
-  int64_t frames = (batch + fitting - 1) / fitting;
-  frames = std::min(batch, (frames + workers - 1) / workers * workers);
+  const int64_t frames = frames_of(batch);
   reserve(std::min(workers, frames), (batch + frames - 1) / frames);
   const auto in_size = int64_t(x.bytes()) / batch, out_size = int64_t(out.bytes()) / batch;
   parallel_for(frames, [&](int64_t i) {
@@ -183,10 +195,13 @@ std::string Plan::describe() const {
   return text;
 }
 SparseLayers Plan::sparse_layers() const {
-  SparseLayers found{.sparse = {}, .dense_won = {}, .overruled = state_->overruled};
+  SparseLayers found;
+  found.overruled = state_->overruled;
   for (const plan::StepPtr& step : state_->steps) {
     if (step->zeros == plan::ZerosUse::sparse) found.sparse.push_back(step->name);
     if (step->zeros == plan::ZerosUse::dense_won) found.dense_won.push_back(step->name);
+    if (step->zeros == plan::ZerosUse::conversions_cost)
+      found.conversions_cost.push_back(step->name);
   }
   return found;
 }

@@ -33,14 +33,24 @@ struct PlanOptions {
 };
 
 constexpr int percent_zeros_for_sparse = 30;  // from which sparse kernels are tried
+// Ratios of two times below this are noise, on a machine that others use too.
+constexpr double noticeable_ratio = 1.05;
 
-// What came of the zeros in weights, by nodes. Nodes in neither list have too few for a sparse
+// What came of the zeros in weights, by nodes. Nodes in no list have too few for a sparse
 // kernel to be tried, or an op that has none.
 struct SparseLayers {
   std::vector<std::string> sparse;     // run a sparse kernel, on some batches at least
   std::vector<std::string> dense_won;  // run dense: measured, no sparse kernel was quicker
-  bool overruled = false;  // nodes that chose a sparse kernel run dense, in neither list: the plan
+  // Run dense: one was, but not with the conversions of layout around it.
+  std::vector<std::string> conversions_cost;
+  bool overruled = false;  // nodes that chose a sparse kernel run dense, in no list: the plan
                            // as a whole is quicker so
+};
+
+// A step of a plan: its node and kernel as describe() has them, and what it took.
+struct StepTime {
+  std::string node, kernel;
+  double micros = 0;
 };
 
 class Plan {
@@ -58,6 +68,9 @@ class Plan {
   // the dense one.
   std::string describe() const;
   SparseLayers sparse_layers() const;
+  // The steps in their order, each with the microseconds it takes for the images `x`: in the frames
+  // of run(), on one thread, once.
+  std::vector<StepTime> profile(const Tensor& x) const;
   int64_t arena_bytes() const;  // of one image
   int64_t packed_bytes() const;
   // Nodes that run as the graph's own op, for want of a kernel.

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "compress/plan/parts.h"
-#include "compress/plan/step.h"
+#include "compress/plan/sparse_forms.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/sparse_weights.h"
 
@@ -20,7 +20,7 @@ namespace {
 
 class SparseConvStep : public Step {
  public:
-  SparseConvStep(const ConvSpec& s, int rows) : s_(s) {
+  SparseConvStep(const ConvSpec& s, cpu::SparseForm form) : s_(s) {
     const int64_t kh = s.weight.size(2), kw = s.weight.size(3), in = s.weight.size(1);
     const int64_t c = s.x[1], group = s.weight.size(0) / s.groups, out = s.y[1];
     const float* w = s.weight.data<float>();
@@ -35,7 +35,7 @@ class SparseConvStep : public Step {
       row_ = (row_ + 7) / 8 * 8;
       lead_ = ((s.y[3] == 8 ? 4 : 0) - s.padding) & 15;
     }
-    copies_ = kh * kw > 1 || s.stride > 1 || s.padding > 0;
+    copies_ = copies(s);
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
     const int64_t blocks = (s.y[2] + fitting - 1) / fitting;
@@ -51,14 +51,13 @@ class SparseConvStep : public Step {
       return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
              b / s.stride;
     };
-    const float* bias = s.bias.data<float>();
-    // Planes in place share few sets of the cache: there one row reads whole lines, slices do not.
-    weights_ = rows == 1 && copies_
-                   ? cpu::pack_sliced(out, kh * kw * c, bias, weight, offset)
-                   : cpu::pack_sparse(out, kh * kw * c, rows, 1, bias, weight, offset);
+    weights_ = cpu::pack_sparse(form, out, kh * kw * c, s.bias.data<float>(), weight, offset);
     s_.weight = s_.bias = Tensor();
-    kernel = message("conv2d, sparse by {}, {}x{}",
-                     rows == 1 ? "single weights" : std::to_string(rows) + "x1 blocks", kh, kw);
+    kernel = message("conv2d, sparse by {}, {}x{}", name_of(form), kh, kw);
+  }
+  // Whether the product reads copies of the planes, or the planes in place.
+  static bool copies(const ConvSpec& s) {
+    return s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
   }
   int64_t packed_bytes() const override { return weights_.bytes(); }
   int64_t parts(int64_t images) const override {
@@ -66,9 +65,11 @@ class SparseConvStep : public Step {
     return parts_for(images * s_.y[2] * s_.y[3] * stored, images * s_.y[2]);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
-    for_rows(
-        f.images * s_.y[2], s_.y[2], part, parts,
-        [&](int64_t image, int64_t first, int64_t last) { image_rows(f, image, first, last); });
+    Rows zeroed;
+    for_rows(f.images * s_.y[2], s_.y[2], part, parts,
+             [&](int64_t image, int64_t first, int64_t last) {
+               image_rows(f, image, first, last, zeroed);
+             });
   }
 
  private:
@@ -96,8 +97,15 @@ class SparseConvStep : public Step {
     return int64_t(planes_.size()) - 1;
   }
 
+  // The output rows whose planes the scratch holds: the zeros around them serve the same rows of
+  // the next image.
+  struct Rows {
+    int64_t first = -1, last = -1;
+    bool operator==(const Rows&) const = default;
+  };
+
   // Output rows [first, last) of one image.
-  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last) const {
+  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last, Rows& zeroed) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     const float* x = f.of(inputs[0]) + image * s_.x[1] * s_.x[2] * s_.x[3];
     const int64_t blocks = copies_ ? (last - first + block_ - 1) / block_ : 1;
@@ -105,11 +113,13 @@ class SparseConvStep : public Step {
       const int64_t r0 = first + (last - first) * b / blocks;
       const int64_t r1 = first + (last - first) * (b + 1) / blocks;
       const int64_t at = image * s_.y[1] * pixels + r0 * s_.y[3];
-      block_rows(x, r0, r1, s_.residual < 0 ? nullptr : f.of(s_.residual) + at, f.of(output) + at);
+      block_rows(x, r0, r1, zeroed == Rows{r0, r1},
+                 s_.residual < 0 ? nullptr : f.of(s_.residual) + at, f.of(output) + at);
+      zeroed = {r0, r1};
     }
   }
 
-  void block_rows(const float* x, int64_t first, int64_t last, const float* residual,
+  void block_rows(const float* x, int64_t first, int64_t last, bool zeroed, const float* residual,
                   float* y) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     cpu::SparseProduct p = weights_.product();
@@ -117,7 +127,7 @@ class SparseConvStep : public Step {
     if (copies_) {
       float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 32) + lead_;
       for (size_t i = 0; i < planes_.size(); ++i)
-        fill(planes_[i], x, first, last + shift_, planes + int64_t(i) * plane_);
+        fill(planes_[i], x, first, last + shift_, zeroed, planes + int64_t(i) * plane_);
       p.x = planes;
     }
     if (by_rows_) {
@@ -146,8 +156,9 @@ class SparseConvStep : public Step {
                      .relu = s_.relu && residual});
   }
 
-  // Rows [first, last) of a plane, zeros around.
-  void fill(const Plane& plane, const float* x, int64_t first, int64_t last, float* to) const {
+  // Rows [first, last) of a plane, zeros around, where none are yet.
+  void fill(const Plane& plane, const float* x, int64_t first, int64_t last, bool zeroed,
+            float* to) const {
     const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride;
     const int64_t above = s_.padding - plane.row, left = s_.padding - plane.column;
     // The plane's first row and column that lie in the image.
@@ -157,7 +168,7 @@ class SparseConvStep : public Step {
     const int64_t bottom = std::min(last, (h + above + s - 1) / s);
     const int64_t count = std::min(row_ - column, (w + left + s - 1) / s - column);
     const bool whole = top == first && bottom == last && count == row_ && s_.padding == 0;
-    if (!whole) kernels_.zero(to, plane_);
+    if (!whole && !zeroed) kernels_.zero(to, plane_);
     if (top >= bottom || count <= 0) return;
     const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
     float* out = to + (top - first) * row_ + column;
@@ -172,8 +183,7 @@ class SparseConvStep : public Step {
   // with the same bits.
   static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
 #if defined(__x86_64__)
-    const bool apart = s.weight.size(2) * s.weight.size(3) > 1 || s.stride > 1 || s.padding > 0;
-    if (current_isa() == Isa::avx512 && apart && s.y[3] >= 8 && s.y[3] < 16)
+    if (current_isa() == Isa::avx512 && copies(s) && s.y[3] >= 8 && s.y[3] < 16)
       return cpu::sparse_kernels_avx2();
 #endif
     (void)s;
@@ -195,8 +205,16 @@ class SparseConvStep : public Step {
 
 }  // namespace
 
-StepPtr sparse_conv_step(const ConvSpec& spec, int rows) {
-  return std::make_unique<SparseConvStep>(spec, rows);
+std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec) {
+  using enum cpu::SparseForm;
+  if (SparseConvStep::copies(spec)) return {slices, blocks_4x1, blocks_8x1};
+  return {slices, rows, blocks_4x1, blocks_8x1};
+}
+StepPtr sparse_conv_step(const ConvSpec& spec, cpu::SparseForm form) {
+  // Slices read whole lines only where pixels lie side by side; other forms do in place as well.
+  if (form == cpu::SparseForm::slices && !SparseConvStep::copies(spec))
+    return sparse_pointwise_step(spec);
+  return std::make_unique<SparseConvStep>(spec, form);
 }
 
 }  // namespace pare::plan

@@ -1,16 +1,25 @@
 // The sparse forms of layers with many zeros, and the choice among them by measurement.
 #pragma once
 
+#include <optional>
+
 #include "compress/plan/timing.h"
+#include "core/cpu/sparse.h"
 
 namespace pare::plan {
 
-// Blocks of rows x run weights (1x1, 4x1, 8x1, 1x4) that share an input; images in the lanes.
-StepPtr sparse_lanes_step(const DenseSpec& spec, int rows, int run);
+// Images in the lanes. Blocks of 1x4 want inputs that 4 divides.
+StepPtr sparse_lanes_step(const DenseSpec& spec, cpu::SparseForm form);
 // Few images, one by one: blocks of eight outputs in the lanes. Without residual.
 StepPtr sparse_row_step(const DenseSpec& spec);
-// Reads and writes plain images; blocks of `rows` output channels (1, 4, 8) share an input.
-StepPtr sparse_conv_step(const ConvSpec& spec, int rows);
+// Reads and writes plain images. Any form but blocks of 1x4.
+StepPtr sparse_conv_step(const ConvSpec& spec, cpu::SparseForm form);
+// The same in slices, of kernels of 1x1, stride 1, without padding; sparse_conv_step takes it
+// there.
+StepPtr sparse_pointwise_step(const ConvSpec& spec);
+// The forms worth measuring.
+std::vector<cpu::SparseForm> forms_for(const DenseSpec& spec);
+std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec);
 
 // The quickest form for each size of batch; the kernel's name says what was measured.
 StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing);
@@ -20,8 +29,8 @@ std::string micros(double us);  // "12.34 us"
 // Zeros enough for a sparse form to be tried.
 bool worth_trying_sparse(const Tensor& weight);
 struct ConvChoice {
-  int rows = 0;     // of the sparse form's blocks; 0: dense
-  std::string why;  // what was measured
+  std::optional<cpu::SparseForm> form;  // none: dense
+  std::string why;                      // what was measured
   ZerosUse zeros = ZerosUse::untried;
 };
 // How the values around a convolution lie. A sparse form reads and writes plain images, a dense one

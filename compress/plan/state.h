@@ -45,14 +45,21 @@ struct Plan::State {
   std::unique_ptr<Workspace> take(int64_t images);
   void give(std::unique_ptr<Workspace> workspace);
   void run(const Tensor& images, Tensor& out);  // Plan::run
+  // A workspace in which every value has its place, those of the caller too.
+  std::unique_ptr<Workspace> bind(const std::byte* x, std::byte* y, int64_t images);
+  // How many pieces a batch is cut into, so that the arena of each stays in a core's cache.
+  int64_t frames_of(int64_t batch) const;
   void run_images(const std::byte* x, std::byte* y, int64_t images, bool cut_steps);
   // Lays the arena out: values that are alive together do not overlap.
   void place_values();
 };
 
 namespace plan {
-// Runs a node as the graph's own op on plain tensors, copying in and out.
-StepPtr graph_step(const Graph& graph, const GraphNode& node);
+// Runs a node as the graph's own op on plain tensors, copying in and out; inputs `known` at compile
+// time are those tensors.
+// Output `output` of it.
+StepPtr graph_step(const Graph& graph, const GraphNode& node, size_t output,
+                   std::vector<Tensor> known);
 }  // namespace plan
 
 }  // namespace pare

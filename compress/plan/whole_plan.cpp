@@ -10,8 +10,6 @@ namespace pare::plan {
 namespace {
 
 constexpr std::array<int64_t, 2> batches{1, 64};
-// A plan that is dense after all for a loss within the noise would lose the gains of other batches.
-constexpr double noise = 1.05;
 
 // Microseconds of one run on each of `batches`.
 using Times = std::array<double, batches.size()>;
@@ -19,13 +17,14 @@ struct Trial {
   Times sparse{}, dense{};
   bool sparse_is_slower() const {
     for (size_t i = 0; i < batches.size(); ++i)
-      if (sparse[i] > noise * dense[i]) return true;
+      // For a loss within the noise a dense plan would lose the gains of other batches.
+      if (sparse[i] > noticeable_ratio * dense[i]) return true;
     return false;
   }
 };
 
-// The quickest of some runs of each, in turn: one at least, at most `runs`, none more once all took
-// `limit` microseconds.
+// The quickest of some runs of each, in turn: at most `runs`, fewer where the quickest would take
+// `limit` microseconds together, but two, for one may have been interrupted.
 Trial measure(Plan::State& sparse, Plan::State& dense, const Timing& timing, int runs,
               double limit) {
   Trial t;
@@ -36,13 +35,11 @@ Trial measure(Plan::State& sparse, Plan::State& dense, const Timing& timing, int
     const Tensor x = dense.input_dtype == DType::f32 ? Tensor::full(shape, 0.5)
                                                      : Tensor::zeros(shape, dense.input_dtype);
     Tensor y;
-    double total = timing.plan(sparse, x, y) + timing.plan(dense, x, y);  // with cold caches
-    t.sparse[i] = t.dense[i] = 1e30;
-    for (int k = 0; k == 0 || (k < runs && total < limit); ++k) {
-      const double s = timing.plan(sparse, x, y), d = timing.plan(dense, x, y);
-      t.sparse[i] = std::min(t.sparse[i], s);
-      t.dense[i] = std::min(t.dense[i], d);
-      total += s + d;
+    t.sparse[i] = timing.plan(sparse, x, y);
+    t.dense[i] = timing.plan(dense, x, y);
+    for (int k = 1; k < 2 || (k < runs && k * (t.sparse[i] + t.dense[i]) < limit); ++k) {
+      t.sparse[i] = std::min(t.sparse[i], timing.plan(sparse, x, y));
+      t.dense[i] = std::min(t.dense[i], timing.plan(dense, x, y));
     }
   }
   return t;

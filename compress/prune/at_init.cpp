@@ -19,7 +19,8 @@ Graph double_copy(const Graph& graph) {
   return copy;
 }
 
-// The gradient of `loss` with respect to every prunable weight; zeros where it has none.
+// The gradient of `loss` with respect to every prunable weight; zeros where it has none, and where
+// a mask drops the weight: such a connection is none of the network's.
 template <class F>
 ByWeight gradients(Graph& graph, F&& loss) {
   for (Param& p : parameters(graph)) p.clear_grad();
@@ -28,9 +29,16 @@ ByWeight gradients(Graph& graph, F&& loss) {
     tape.backward(loss());
   }
   ByWeight all;
-  for (const PrunableWeight& w : prunable_weights(graph))
-    all[w.name] = w.param.has_grad() ? w.param.grad().to_vector<double>()
-                                     : std::vector<double>(size_t(w.param.value().elements()));
+  for (const PrunableWeight& w : prunable_weights(graph)) {
+    auto& g = all[w.name] = w.param.has_grad()
+                                ? w.param.grad().to_vector<double>()
+                                : std::vector<double>(size_t(w.param.value().elements()));
+    const Tensor& mask = w.param.state().mask;
+    if (!mask.defined()) continue;
+    const auto keep = mask.to_vector<uint8_t>();
+    for (size_t i = 0; i < keep.size(); ++i)
+      if (!keep[i]) g[i] = 0;
+  }
   return all;
 }
 

@@ -9,7 +9,8 @@ namespace pare {
 
 // w H g: what removing w does to the norm of the gradient g, H the Hessian; weights whose removal
 // would lower it most are kept (Wang, Zhang and Grosse 2020). Logits are divided by T = 200 as in
-// the paper. H g is the slope of the gradient along itself, by a central difference.
+// the paper. H g is the slope of the gradient along itself, by a central difference. Of a masked
+// network g and H are those of the connections that are left.
 class Grasp : public Criterion {
  public:
   std::string name() const override { return "grasp"; }
@@ -22,7 +23,9 @@ class Grasp : public Criterion {
 };
 
 // w dR/dw with R the sum of the outputs of a network whose parameters are replaced by their sizes,
-// for an input of ones: the flow through w. Looks at no data (Tanaka et al. 2020). Meant to be
+// for an input of ones: the flow through w. Looks at no data (Tanaka et al. 2020). Batch norms stay
+// in evaluation mode with their running statistics, the mean subtracted, so layers' flows are equal
+// only where there are none. Meant to be
 // applied in many rounds, so that no layer is cut through: see prune_in_rounds.
 class SynFlow : public Criterion {
  public:

@@ -15,6 +15,7 @@ std::vector<PrunableWeight> prunable_weights(const Graph& graph) {
     if (node.op->coupling != Coupling::producer || node.inputs.size() < 2) continue;
     const GraphValue& v = graph.values[size_t(node.inputs[1])];
     if (v.kind != ValueKind::param || !is_float(v.dtype)) continue;
+    if (v.param.value().rank() < 2 || v.param.value().elements() == 0) continue;
     const bool known = std::any_of(weights.begin(), weights.end(),
                                    [&](const auto& w) { return w.param.same_as(v.param); });
     if (!known) weights.push_back({v.name, node.name, v.param});
@@ -26,7 +27,8 @@ std::vector<std::string> weights_left_dense(const Graph& graph) {
   const auto known = prunable_weights(graph);
   std::vector<std::string> names;
   for (const GraphValue& v : graph.values) {
-    if (v.kind != ValueKind::param || v.param.value().rank() < 2) continue;
+    if (v.kind != ValueKind::param || v.param.value().rank() < 2 || v.param.value().elements() == 0)
+      continue;
     if (std::none_of(known.begin(), known.end(),
                      [&](const PrunableWeight& w) { return w.param.same_as(v.param); }))
       names.push_back(v.name);

@@ -17,10 +17,10 @@ struct PrunableWeight {
   std::string node;  // the (first) layer that uses it
   Param param;
 };
-// In the order of the layers; tied weights once.
+// In the order of the layers; tied weights once. Weights of at least two axes and one element.
 std::vector<PrunableWeight> prunable_weights(const Graph& graph);
-// Names of parameters of two or more axes that are none of these: ops that pruning does not know
-// use them, and they stay dense.
+// Names of parameters of two or more axes, not empty, that are none of these: ops that pruning does
+// not know use them, and they stay dense.
 std::vector<std::string> weights_left_dense(const Graph& graph);
 
 class Criterion {
@@ -31,9 +31,13 @@ class Criterion {
   virtual bool needs_data() const { return false; }
   // In how many rounds an untrained network is best pruned.
   virtual int rounds() const { return 1; }
+  // Whether weights compare within their row of the matrix only, as published: what `pare prune`
+  // and sensitivity scans rank by, unless told.
+  virtual bool by_row() const { return false; }
   // Looks at labelled batches; changes neither parameters nor buffers.
   virtual void prepare(Graph&, const std::vector<Batch>&) {}
-  // Importance of every element: f32, shape of the weight, larger is kept. Must be finite.
+  // Importance of every element: f32, shape of the weight, larger is kept. Must be finite; what a
+  // mask drops already is not looked at.
   virtual Tensor scores(const PrunableWeight& weight) const = 0;
 };
 

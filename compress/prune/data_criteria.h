@@ -58,11 +58,13 @@ class Fisher : public GradientCriterion {
   bool by_example() const override { return true; }
 };
 
-// |w| |x|_2 with x the input that w multiplies: a feature, or a channel (Sun et al. 2024).
+// |w| |x|_2 with x the input that w multiplies: a feature, or a channel; compared within a row,
+// that is, an output (Sun et al. 2024). Of tied weights the input of the first layer counts.
 class Wanda : public Criterion {
  public:
   std::string name() const override { return "wanda"; }
   bool needs_data() const override { return true; }
+  bool by_row() const override { return true; }
   void prepare(Graph& graph, const std::vector<Batch>& batches) override;
   Tensor scores(const PrunableWeight& weight) const override;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 namespace pare {
 namespace {
@@ -20,92 +21,126 @@ bool goes_before(const Candidate& a, const Candidate& b) {
 struct Layer {
   PrunableWeight weight;
   BlockGrid grid;
-  int64_t first = 0;  // index of its first block in the group
-  int64_t floor = 0;  // blocks that stay
+  std::vector<uint8_t> live;  // elements that no mask drops yet
+  std::vector<float> worth;   // of every block; -infinity where nothing of it is live
+  std::vector<uint8_t> keep;  // the blocks that stay
+  int64_t floor = 1;          // how many must
   int64_t count() const { return grid.blocks(); }
 };
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// What every block is worth; -infinity where all of it is masked already.
-std::vector<float> block_scores(const Layer& layer, const Criterion& criterion) {
-  const Tensor scores = criterion.scores(layer.weight);
-  const Tensor mask = layer.weight.param.state().mask;
-  const Tensor on_host = mask.defined() ? mask.to(Device{}).plain() : Tensor();
-  const auto* kept = on_host.defined() ? on_host.data<uint8_t>() : nullptr;
+std::vector<uint8_t> live_elements(const Param& param) {
+  const Tensor& mask = param.state().mask;
+  return mask.defined() ? mask.to_vector<uint8_t>()
+                        : std::vector<uint8_t>(size_t(param.value().elements()), 1);
+}
+
+Layer judge(const PrunableWeight& weight, const Criterion& criterion,
+            const PruneStructure& structure) {
+  const Shape& shape = weight.param.value().shape();
+  Layer layer{weight, BlockGrid(shape, structure), live_elements(weight.param), {}, {}};
+  const Tensor given = criterion.scores(weight);
+  check(given.defined(), "{}: '{}' has no scores", criterion.name(), weight.name);
+  check(given.dtype() == DType::f32 && given.shape() == shape,
+        "{}: the scores of '{}' are {} {}, expected {} {}", criterion.name(), weight.name,
+        given.dtype(), given.shape(), DType::f32, shape);
+  const Tensor scores = given.to(Device{}).plain();
   std::vector<double> sums(size_t(layer.count()));
-  std::vector<uint8_t> gone(sums.size(), kept != nullptr);
+  std::vector<uint8_t> alive(sums.size());
   layer.grid.for_each([&](int64_t i, int64_t block) {
+    if (!layer.live[size_t(i)]) return;
     const float s = scores.data<float>()[i];
-    check(std::isfinite(s), ErrorCode::bad_input, "prune: element {} of '{}' has the score {}", i,
-          layer.weight.name, s);
+    check(std::isfinite(s), ErrorCode::bad_input, "{}: element {} of '{}' has the score {}",
+          criterion.name(), i, weight.name, s);
     sums[size_t(block)] += double(s);
-    if (kept && kept[i]) gone[size_t(block)] = 0;
+    alive[size_t(block)] = 1;
   });
-  std::vector<float> worth(sums.size());
   for (size_t b = 0; b < sums.size(); ++b)
-    worth[b] = gone[b] ? -infinity : float(sums[b] / double(layer.grid.size(int64_t(b))));
-  return worth;
+    layer.worth.push_back(alive[b] ? float(sums[b] / double(layer.grid.size(int64_t(b))))
+                                   : -infinity);
+  layer.keep.resize(sums.size(), 1);
+  return layer;
+}
+
+void check_floor(double sparsity, int64_t gone, int64_t all, int64_t floor) {
+  check(gone <= all - floor,
+        "prune: a sparsity of {} leaves {} of {} weights or blocks, but {} must stay so that no "
+        "layer is emptied; prune less",
+        sparsity, all - gone, all, floor);
 }
 
 // The candidates of one layer: blocks that the floor protects have an infinite score.
-void add_candidates(const Layer& layer, const Criterion& criterion, std::vector<Candidate>& all) {
-  const size_t begin = all.size();
-  int64_t index = layer.first;
-  for (const float s : block_scores(layer, criterion)) all.push_back({s, index++});
-  const auto from = all.begin() + std::ptrdiff_t(begin);
+void add_candidates(const Layer& layer, std::vector<Candidate>& all) {
+  const auto begin = std::ptrdiff_t(all.size());
+  for (const float s : layer.worth) all.push_back({s, int64_t(all.size())});
   const auto protect = all.end() - layer.floor;
-  std::nth_element(from, protect, all.end(), goes_before);
+  std::nth_element(all.begin() + begin, protect, all.end(), goes_before);
   for (auto c = protect; c != all.end(); ++c)
     if (std::isfinite(c->score)) c->score = infinity;
 }
 
-void set_mask(const Layer& layer, const std::vector<uint8_t>& keep_blocks) {
-  Param param = layer.weight.param;
-  std::vector<uint8_t> keep(size_t(param.value().elements()));
-  layer.grid.for_each(
-      [&](int64_t i, int64_t block) { keep[size_t(i)] = keep_blocks[size_t(block)]; });
-  param.set_mask(Tensor::from(keep, param.value().shape()).to(param.value().device()));
-}
-
-// Masks the first `sparsity` of the group's candidates.
-void prune_group(const std::vector<Layer>& layers, const Criterion& criterion, double sparsity) {
+// The first `sparsity` of the candidates of all these layers go.
+void choose_together(std::span<Layer> layers, double sparsity) {
   std::vector<Candidate> all;
   int64_t floor = 0;
   for (const Layer& layer : layers) {
-    add_candidates(layer, criterion, all);
+    add_candidates(layer, all);
     floor += layer.floor;
   }
   const auto count = int64_t(std::llround(sparsity * double(all.size())));
-  check(count <= int64_t(all.size()) - floor,
-        "prune: a sparsity of {} leaves {} of {} weights, but {} must stay so that no layer is "
-        "emptied; prune less or lower the floor",
-        sparsity, int64_t(all.size()) - count, all.size(), floor);
+  check_floor(sparsity, count, int64_t(all.size()), floor);
   std::nth_element(all.begin(), all.begin() + count, all.end(), goes_before);
   std::vector<uint8_t> keep(all.size(), 1);
-  for (int64_t i = 0; i < int64_t(all.size()); ++i)
-    if (i < count || all[size_t(i)].score == -infinity) keep[size_t(all[size_t(i)].index)] = 0;
-  for (const Layer& layer : layers)
-    set_mask(layer, {keep.begin() + layer.first, keep.begin() + layer.first + layer.count()});
+  for (int64_t i = 0; i < count; ++i) keep[size_t(all[size_t(i)].index)] = 0;
+  auto from = keep.begin();
+  for (Layer& layer : layers) {
+    std::copy_n(from, layer.count(), layer.keep.begin());
+    from += layer.count();
+  }
+}
+
+// As many blocks of every row go; of those that cannot be shared evenly, the least.
+void choose_in_rows(Layer& layer, double sparsity) {
+  const auto gone = int64_t(std::llround(sparsity * double(layer.count())));
+  check_floor(sparsity, gone, layer.count(), layer.floor);
+  const int64_t across = layer.grid.across(), rows = layer.count() / across;
+  const int64_t each = gone / rows, rest = gone % rows;
+  std::vector<Candidate> row, next;
+  for (int64_t first = 0; first < layer.count(); first += across) {
+    row.clear();
+    for (int64_t b = first; b < first + across; ++b) row.push_back({layer.worth[size_t(b)], b});
+    const auto end = row.begin() + each;
+    std::nth_element(row.begin(), end, row.end(), goes_before);
+    for (auto c = row.begin(); c != end; ++c) layer.keep[size_t(c->index)] = 0;
+    if (rest > 0) next.push_back(*end);
+  }
+  std::nth_element(next.begin(), next.begin() + rest, next.end(), goes_before);
+  for (int64_t i = 0; i < rest; ++i) layer.keep[size_t(next[size_t(i)].index)] = 0;
 }
 
 // Of every run of M columns in a row the N best stay.
-void prune_n_of_m(const Layer& layer, const Criterion& criterion, const PruneStructure& structure) {
-  const std::vector<float> worth = block_scores(layer, criterion);
+void choose_n_of_m(Layer& layer, const PruneStructure& structure) {
   const int64_t rows = layer.grid.rows(), columns = layer.grid.columns();
-  std::vector<uint8_t> keep(worth.size(), 0);
   std::vector<Candidate> run;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < columns; c += structure.of) {
       const int64_t length = std::min<int64_t>(structure.of, columns - c);
       run.clear();
       for (int64_t i = r * columns + c; i < r * columns + c + length; ++i)
-        run.push_back({worth[size_t(i)], i});
+        run.push_back({layer.worth[size_t(i)], i});
       std::sort(run.begin(), run.end(), goes_before);
       const int64_t stay = (length * structure.keep + structure.of - 1) / structure.of;
-      for (int64_t i = length - stay; i < length; ++i) keep[size_t(run[size_t(i)].index)] = 1;
+      for (int64_t i = 0; i < length - stay; ++i) layer.keep[size_t(run[size_t(i)].index)] = 0;
     }
-  set_mask(layer, keep);
+}
+
+// Of the live elements those in blocks that stay.
+std::vector<uint8_t> kept_elements(const Layer& layer) {
+  std::vector<uint8_t> keep = layer.live;
+  layer.grid.for_each(
+      [&](int64_t i, int64_t block) { keep[size_t(i)] &= layer.keep[size_t(block)]; });
+  return keep;
 }
 
 // The sparsity of each layer: kept shares in proportion to (sum of extents) / (product of extents),
@@ -143,7 +178,7 @@ std::vector<double> erk_sparsities(const std::vector<Layer>& layers, double spar
 }  // namespace
 
 PruneScope parse_prune_scope(const std::string& text) {
-  static constexpr std::string_view known[] = {"local", "global", "erk"};
+  static constexpr std::string_view known[] = {"local", "global", "erk", "row"};
   const auto* at = std::find(std::begin(known), std::end(known), text);
   check(at != std::end(known), "'{}' is no scope of pruning{}", text,
         suggest(text, known, std::size(known)));
@@ -160,30 +195,34 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
   const double least = options.floor * (1 - options.sparsity);
   for (const PrunableWeight& w : prunable_weights(graph)) {
     if (options.filter && !options.filter(w)) continue;
-    Layer layer{w, BlockGrid(w.param.value().shape(), options.structure)};
-    layer.floor = std::max<int64_t>(1, std::llround(least * double(layer.count())));
-    layers.push_back(std::move(layer));
+    layers.push_back(judge(w, criterion, options.structure));
+    layers.back().floor = std::max<int64_t>(1, std::llround(least * double(layers.back().count())));
   }
   check(!layers.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
   if (options.structure.is_n_of_m()) {
-    for (const Layer& layer : layers) prune_n_of_m(layer, criterion, options.structure);
+    for (Layer& layer : layers) choose_n_of_m(layer, options.structure);
+  } else if (options.scope == PruneScope::row) {
+    for (Layer& layer : layers) choose_in_rows(layer, options.sparsity);
   } else if (options.scope == PruneScope::global) {
-    int64_t first = 0;
-    for (Layer& layer : layers) first = (layer.first = first) + layer.count();
-    prune_group(layers, criterion, options.sparsity);
+    choose_together(layers, options.sparsity);
   } else {
     const std::vector<double> sparsities =
         options.scope == PruneScope::erk ? erk_sparsities(layers, options.sparsity)
                                          : std::vector<double>(layers.size(), options.sparsity);
-    for (size_t i = 0; i < layers.size(); ++i) prune_group({layers[i]}, criterion, sparsities[i]);
+    for (size_t i = 0; i < layers.size(); ++i) choose_together({&layers[i], 1}, sparsities[i]);
   }
 
+  // Nothing is masked before everything is known to go.
   std::vector<PrunedLayer> report;
+  std::vector<Tensor> masks;
   for (const Layer& layer : layers) {
-    const auto mask = layer.weight.param.state().mask.to_vector<uint8_t>();
-    report.push_back({layer.weight.name, int64_t(mask.size()),
-                      std::count(mask.begin(), mask.end(), uint8_t(1))});
+    const Tensor& value = layer.weight.param.value();
+    const std::vector<uint8_t> keep = kept_elements(layer);
+    masks.push_back(Tensor::from(keep, value.shape()).to(value.device()));
+    report.push_back({layer.weight.name, int64_t(keep.size()),
+                      std::count(keep.begin(), keep.end(), uint8_t(1))});
   }
+  for (size_t i = 0; i < layers.size(); ++i) layers[i].weight.param.set_mask(masks[i]);
   return report;
 }
 

@@ -19,7 +19,7 @@ namespace pare {
 
 struct RigLOptions {
   double fraction = 0.3;  // of the active connections, replaced at first; falls along a cosine
-  int64_t every = 100;    // steps
+  int64_t every = 100;    // steps, at least 2: those in between move the weights
   double end = 0.75;      // share of the run after which the masks stay
   PruneStructure structure = {};
 };
@@ -30,9 +30,10 @@ class RigL : public TrainHook {
  public:
   // Throws Error{usage} for options out of range and for N:M.
   explicit RigL(const RigLOptions& options = {});
-  // Throws Error{usage} where no weight has a mask.
+  // Throws Error{usage} where no weight has a mask, or one cuts through blocks of the structure.
   void start(const TrainMoment& now) override;
   void before_step(const TrainMoment& now) override;
+  // Throws Error{diverged} naming the weight whose gradient is not finite; no mask moves then.
   void before_update(const TrainMoment& now) override;
   bool finished(int64_t steps_done) const override { return steps_done >= last_; }
 

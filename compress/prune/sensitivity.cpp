@@ -34,6 +34,7 @@ Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Exa
       Graph thinned = graph.clone();
       prune(thinned, criterion,
             {.sparsity = std::min(s, 1 - 1 / blocks),
+             .scope = criterion.by_row() ? PruneScope::row : PruneScope::local,
              .structure = options.structure,
              .filter = [&](const PrunableWeight& w) { return w.name == weight.name; }});
       const Evaluation e = look(thinned);

@@ -30,8 +30,8 @@ struct SensitivityOptions {
 };
 
 // Prunes each prunable weight alone to each sparsity (none falls below one block) and evaluates on
-// `examples`. `criterion` has been prepared where it needs data. `graph` stays as it is. Throws
-// Error{usage} where a sparsity lies outside 0..1.
+// `examples`, ranking within rows where the criterion does. `criterion` has been prepared where it
+// needs data. `graph` stays as it is. Throws Error{usage} where a sparsity lies outside 0..1.
 Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Examples& examples,
                              const Preprocessing& preprocessing,
                              const SensitivityOptions& options = {});

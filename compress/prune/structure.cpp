@@ -30,10 +30,24 @@ PruneStructure parse_structure(const std::string& text) {
        text);
 }
 
+namespace {
+
+const PruneStructure& checked(const PruneStructure& s) {
+  check(s.rows >= 1 && s.columns >= 1, "a structure of {}x{} blocks, expected at least 1x1", s.rows,
+        s.columns);
+  check(
+      (s.keep == 0 && s.of == 0) || (0 < s.keep && s.keep < s.of && s.rows == 1 && s.columns == 1),
+      "a structure that keeps {} of every {} in {}x{} blocks, expected 0 < N < M of single ones",
+      s.keep, s.of, s.rows, s.columns);
+  return s;
+}
+
+}  // namespace
+
 BlockGrid::BlockGrid(const Shape& weight, const PruneStructure& structure)
     : rows_(weight[0]),
       columns_(weight.elements() / std::max<int64_t>(1, weight[0])),
-      block_rows_(structure.rows),
+      block_rows_(checked(structure).rows),
       block_columns_(structure.columns),
       down_((rows_ + block_rows_ - 1) / block_rows_),
       across_((columns_ + block_columns_ - 1) / block_columns_) {}

@@ -27,12 +27,15 @@ PruneStructure parse_structure(const std::string& text);
 class BlockGrid {
  public:
   BlockGrid() = default;
+  // Throws Error{usage} for blocks without extent, and for N:M unless 0 < N < M, of single
+  // elements.
   BlockGrid(const Shape& weight, const PruneStructure& structure);
 
   int64_t rows() const { return rows_; }  // of the weight as a matrix
   int64_t columns() const { return columns_; }
   int64_t blocks() const { return down_ * across_; }
-  int64_t size(int64_t block) const {  // elements in it
+  int64_t across() const { return across_; }  // blocks in a row of them
+  int64_t size(int64_t block) const {         // elements in it
     return std::min(block_rows_, rows_ - block / across_ * block_rows_) *
            std::min(block_columns_, columns_ - block % across_ * block_columns_);
   }

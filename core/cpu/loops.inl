@@ -54,7 +54,7 @@ template <class T, bool masked>
 void masked_sums_of(const T* __restrict dy, const T* __restrict y, T* __restrict out,
                     T* __restrict sum, int64_t rows, int64_t channels) {
   constexpr int64_t most = 128;
-  const int64_t together = channels * 2 <= most ? most / channels : 1;
+  const int64_t together = channels > 0 && channels * 2 <= most ? most / channels : 1;
   const int64_t n = together * channels;
   if (together == 1) {
     for (int64_t r = 0; r < rows; ++r)

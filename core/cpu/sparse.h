@@ -5,12 +5,12 @@
 //                           and r < run, of value[i][r][o] * x[offset[i] + r * run_step + q]
 //                 + residual[o][q])          for positions q, act ReLU or nothing
 //
-// `rows` outputs form a block. They share its columns, so that one load of x feeds `rows`
-// multiply-adds; or the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209):
-// outputs of nearly the same count of weights, each with columns of its own, the shorter ones
-// filled up with zeros. Its sums depend less on each other and its loop ends less often. Every
-// element is one chain of multiply-adds from zero, as in the dense register tile (matrix_tile.h):
-// zeros left out change no bit of a finite sum.
+// The outputs of a block share its columns, so that one load of x feeds a multiply-add of each; or
+// the block is a slice (sliced ELLPACK, Kreutzer et al. 2014, arXiv 1307.6209): outputs of nearly
+// the same count of weights, each with columns of its own, the shorter ones filled up with zeros.
+// Its sums depend less on each other and its loop ends less often. Every element is one chain of
+// multiply-adds from zero, as in the dense register tile (matrix_tile.h): zeros left out change no
+// bit of a finite sum.
 #pragma once
 
 #include <cstddef>
@@ -20,13 +20,44 @@
 
 namespace pare::cpu {
 
+// How the weights of a matrix are stored.
+enum class SparseForm {
+  rows,        // one output after the other
+  slices,      // four outputs side by side, each with columns of its own
+  blocks_4x1,  // four outputs that share their columns
+  blocks_8x1,
+  blocks_1x4,  // runs of adjacent columns
+};
+inline constexpr SparseForm sparse_forms[] = {SparseForm::rows, SparseForm::slices,
+                                              SparseForm::blocks_4x1, SparseForm::blocks_8x1,
+                                              SparseForm::blocks_1x4};
+struct SparseShape {
+  int rows, run;  // of a block
+  bool shared;    // one offset for all rows of a stored column
+};
+constexpr SparseShape shape_of(SparseForm form) {
+  switch (form) {
+    case SparseForm::slices:
+      return {4, 1, false};
+    case SparseForm::blocks_4x1:
+      return {4, 1, true};
+    case SparseForm::blocks_8x1:
+      return {8, 1, true};
+    case SparseForm::blocks_1x4:
+      return {1, 4, true};
+    case SparseForm::rows:
+      break;
+  }
+  return {1, 1, true};
+}
+const char* name_of(SparseForm form);  // "single weights", "4x1 blocks"
+
 struct SparseProduct {
-  int rows = 1, run = 1;             // 1x1, 4x1, 8x1 or 1x4
-  bool sliced = false;               // 4 rows, each with columns of its own
-  int64_t outputs = 0;               // the last block may hold fewer than `rows`
+  SparseForm form = SparseForm::rows;
+  int64_t outputs = 0;               // the last block may hold fewer than its rows
   const int32_t* starts = nullptr;   // [blocks + 1], into offsets
-  const int32_t* offsets = nullptr;  // of each stored column, in elements of x; sliced: [..][rows]
-  const int32_t* order = nullptr;    // sliced: [outputs], the output of each row
+  const int32_t* offsets = nullptr;  // of each stored column, in elements of x; slices: [..][rows]
+  const int32_t* order = nullptr;    // slices: [outputs], the output of each row
   const float* values = nullptr;     // [stored][run][rows]
   const float* bias = nullptr;       // [outputs], or null
   ptrdiff_t run_step = 0;            // between the inputs of one column
@@ -38,7 +69,7 @@ struct SparseProduct {
   float* y = nullptr;
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
-  bool load_y = false;              // sums go on from what y holds
+  bool load_y = false;  // sums go on from what y holds; positions are then one tile, 2 vectors
 };
 
 // One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered
@@ -81,9 +112,13 @@ struct SparseKernels {
   int width;  // lanes of a vector
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
-  // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
-  void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
-                    ptrdiff_t y_step);
+  // Rows into lanes (8, 16, 32 or 64 of them are quickest), and back; x and y lie apart:
+  // y[j * lanes + i] = x[i * x_step + j] for i < rows <= lanes, j < columns,
+  // y[j * y_step + i] = x[i * lanes + j] for i < rows, j < columns <= lanes.
+  void (*to_lanes)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                   int64_t lanes);
+  void (*from_lanes)(const float* x, int64_t rows, int64_t columns, int64_t lanes, float* y,
+                     ptrdiff_t y_step);
   void (*sampled)(const SparseSampled&);
   void (*copy)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16

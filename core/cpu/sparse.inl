@@ -1,6 +1,7 @@
 // The sparse kernels, compiled once per instruction set (see sparse.h).
 #include "core/cpu/simd.h"
 #include "core/cpu/sparse.h"
+#include "core/cpu/sparse_slices.inl"
 #include "core/cpu/transpose.inl"
 
 namespace pare::cpu {
@@ -8,116 +9,89 @@ namespace {
 
 using V = Vec<float>;
 
-// How the rows of a block find their columns.
-enum class Columns { shared, own };
-
 // Most vectors of positions a block takes at a time: as many as leave registers for its sums.
-constexpr int most_vectors(int rows, Columns columns) {
+constexpr int most_vectors(SparseForm form) {
   const bool wide = V::width == 16;
-  if (columns == Columns::own) return wide ? 6 : 3;
+  if (form == SparseForm::slices) return wide ? 6 : 3;
+  const int rows = shape_of(form).rows;
   return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
 }
 
-// Where the vectors of a tile lie.
-struct Places {
-  ptrdiff_t x[8], y[8];
-};
-
-template <int rows, int run, Columns columns, int vectors, bool part, bool by_row>
-[[gnu::noinline]] void sparse_tile(const SparseProduct& s, int64_t block, const Places& places,
-                                   int lanes) {
-  constexpr bool own = columns == Columns::own;
+// All blocks over a tile of positions, placed as those of slices; by value as there.
+template <SparseForm form, int vectors, bool part, bool apart>
+[[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
+  constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const int64_t left = s.outputs - block * rows;
-  int64_t output[rows];
-#pragma GCC unroll 8
-  for (int r = 0; r < rows; ++r)
-    output[r] = own && r < left ? s.order[block * rows + r] : block * rows + r;
-  V acc[rows][vectors];
-#pragma GCC unroll 8
-  for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 8
-    for (int j = 0; j < vectors; ++j)
-      acc[r][j] = s.load_y && r < left ? load(s.y + output[r] * s.y_step + places.y[j]) : V::zero();
-  // One base for adjacent vectors (the last may lie further back), else one for each.
-  const ptrdiff_t last_at = places.x[vectors - 1] - places.x[0];
   const float* x[vectors];
+  ptrdiff_t at[vectors];  // in y
 #pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) x[j] = s.x + places.x[by_row ? j : 0];
-  const auto column = [&](ptrdiff_t in, int j) {
-    return load(by_row             ? x[j] + in
-                : j == vectors - 1 ? x[0] + in + last_at
-                                   : x[0] + in + j * V::width);
-  };
-  const int32_t first = s.starts[block], last = s.starts[block + 1];
-  const float* w = s.values + int64_t(first) * run * rows;
-  const int32_t* offset = s.offsets + int64_t(first) * (own ? rows : 1);
-  for (int32_t i = first; i < last; ++i, w += run * rows, offset += own ? rows : 1) {
-    ptrdiff_t in = *offset;
+  for (int j = 0; j < vectors; ++j) {
+    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
+    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
+  }
+  const int32_t* offset = s.offsets + s.starts[0];
+  const float* w = s.values + int64_t(s.starts[0]) * run * rows;
+  for (int64_t o = 0, b = 0; o < s.outputs; o += rows, ++b) {
+    const int64_t left = s.outputs - o;
+    V acc[rows][vectors];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j)
+        acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + at[j]) : V::zero();
+    for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
+         ++offset, w += run * rows) {
+      ptrdiff_t in = *offset;
 #pragma GCC unroll 4
-    for (int k = 0; k < run; ++k, in += s.run_step) {
-      V shared[vectors], fours;
-      if constexpr (!own)
+      for (int k = 0; k < run; ++k, in += s.run_step) {
+        V column[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) shared[j] = column(in, j);
+        for (int j = 0; j < vectors; ++j) column[j] = load(x[j] + in);
 #pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        if (own && r % 4 == 0) fours = V::fours(w + r);
-        const V weight = own ? fours.of_four(r % 4) : V::set(w[k * rows + r]);
+        for (int r = 0; r < rows; ++r) {
+          const V weight = V::set(w[k * rows + r]);
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j)
-          acc[r][j] = fma(own ? column(offset[r], j) : shared[j], weight, acc[r][j]);
+          for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
+        }
       }
     }
-  }
 #pragma GCC unroll 8
-  for (int r = 0; r < rows; ++r) {
-    if (r >= left) break;
-    V* v = acc[r];
-    float* y = s.y + output[r] * s.y_step;
-    const auto all = [&](auto f) {
-#pragma GCC unroll 8
-      for (int j = 0; j < vectors; ++j) f(j);
-    };
-    if (s.bias) all([&, bias = V::set(s.bias[output[r]])](int j) { v[j] = v[j] + bias; });
-    if (s.residual) {
-      const float* more = s.residual + output[r] * s.y_step;
-      all([&](int j) { v[j] = v[j] + load(more + places.y[j]); });
-    }
-    if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
-    all([&](int j) {
-      if (part)
-        v[j].store(y + places.y[j], lanes);
-      else
-        v[j].store(y + places.y[j]);
-    });
+    for (int r = 0; r < rows; ++r)
+      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
   }
 }
 
-// All blocks over a tile of `wanted` vectors of positions.
-template <int rows, int run, Columns columns, int vectors, bool by_row>
+template <SparseForm form, int vectors, bool part, bool apart>
+void sparse_tile(const SparseProduct& s, const Places& places, int lanes) {
+  if constexpr (form == SparseForm::slices)
+    slices_tile<vectors, part, apart>(s, places, lanes);
+  else
+    blocks_tile<form, vectors, part, apart>(s, places, lanes);
+}
+
+// A tile of `wanted` vectors of positions.
+template <SparseForm form, int vectors>
 void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
   if constexpr (vectors > 1)
-    if (wanted != vectors)
-      return sparse_tiles<rows, run, columns, vectors - 1, by_row>(wanted, s, places);
-  const int64_t blocks = (s.outputs + rows - 1) / rows;
-  for (int64_t b = 0; b < blocks; ++b)
-    sparse_tile<rows, run, columns, vectors, false, by_row>(s, b, places, 0);
+    if (wanted != vectors) return sparse_tiles<form, vectors - 1>(wanted, s, places);
+  bool apart = false;
+  for (int j = 1; j < vectors; ++j)
+    apart = apart || places.x[j] != places.x[0] + j * V::width ||
+            places.y[j] != places.y[0] + j * V::width;
+  if (apart)
+    sparse_tile<form, vectors, false, true>(s, places, 0);
+  else
+    sparse_tile<form, vectors, false, false>(s, places, 0);
 }
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
 // masked.
-template <int rows, int run, Columns columns = Columns::shared>
-void sparse_rows(const SparseProduct& s) {
-  constexpr int most = most_vectors(rows, columns);
+template <SparseForm form>
+void product_of(const SparseProduct& s) {
+  constexpr int most = most_vectors(form);
   Places places{};
-  if (s.positions < V::width) {
-    const int64_t blocks = (s.outputs + rows - 1) / rows;
-    for (int64_t b = 0; b < blocks; ++b)
-      sparse_tile<rows, run, columns, 1, true, false>(s, b, places, int(s.positions));
-    return;
-  }
+  if (s.positions < V::width) return sparse_tile<form, 1, true, false>(s, places, int(s.positions));
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
   const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
   int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
@@ -129,24 +103,23 @@ void sparse_rows(const SparseProduct& s) {
       places.y[v - first] = i * row + q;
       if (++j == in_row) j = 0, ++i;
     }
-    if (run == 1 && s.row)
-      sparse_tiles<rows, 1, columns, most, true>(int(v - first), s, places);
-    else
-      sparse_tiles<rows, run, columns, most, false>(int(v - first), s, places);
+    sparse_tiles<form, most>(int(v - first), s, places);
   }
 }
 
 void sparse_product(const SparseProduct& s) {
-  if (s.sliced)
-    sparse_rows<4, 1, Columns::own>(s);
-  else if (s.run == 4)
-    sparse_rows<1, 4>(s);
-  else if (s.rows == 1)
-    sparse_rows<1, 1>(s);
-  else if (s.rows == 4)
-    sparse_rows<4, 1>(s);
-  else
-    sparse_rows<8, 1>(s);
+  switch (s.form) {
+    case SparseForm::rows:
+      return product_of<SparseForm::rows>(s);
+    case SparseForm::slices:
+      return product_of<SparseForm::slices>(s);
+    case SparseForm::blocks_4x1:
+      return product_of<SparseForm::blocks_4x1>(s);
+    case SparseForm::blocks_8x1:
+      return product_of<SparseForm::blocks_8x1>(s);
+    case SparseForm::blocks_1x4:
+      return product_of<SparseForm::blocks_1x4>(s);
+  }
 }
 
 #if PARE_HALF_VECTORS
@@ -280,8 +253,8 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,       sparse_product, sparse_row, transpose,
-                                     sparse_sampled, sparse_copy,    zero_out};
+constexpr SparseKernels sparse_table{V::width,   sparse_product, sparse_row,  to_lanes,
+                                     from_lanes, sparse_sampled, sparse_copy, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu

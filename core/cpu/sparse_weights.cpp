@@ -8,8 +8,6 @@
 namespace pare::cpu {
 namespace {
 
-constexpr int slice = 4;
-
 // Blocks by their length, equal ones in order.
 std::vector<int32_t> longest_first(const std::vector<int32_t>& starts) {
   const auto length = [&](int32_t b) { return starts[size_t(b) + 1] - starts[size_t(b)]; };
@@ -21,14 +19,15 @@ std::vector<int32_t> longest_first(const std::vector<int32_t>& starts) {
   return order;
 }
 
-}  // namespace
+using Weight = std::function<float(int64_t, int64_t)>;
+using Offset = std::function<int64_t(int64_t)>;
 
-SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
-                          const std::function<float(int64_t, int64_t)>& weight,
-                          const std::function<int64_t(int64_t)>& offset) {
+SparseWeights pack_blocks(SparseForm form, int64_t outputs, int64_t columns, const float* bias,
+                          const Weight& weight, const Offset& offset) {
+  const auto [rows, run, shared] = shape_of(form);
   check(columns % run == 0, "sparse blocks of 1x{} do not divide {} columns", run, columns);
   SparseWeights s;
-  s.rows = rows, s.run = run, s.outputs = outputs;
+  s.form = form, s.outputs = outputs;
   const int64_t blocks = (outputs + rows - 1) / rows;
   s.bias.assign(size_t(blocks * rows), 0.0f);
   std::copy_n(bias, outputs, s.bias.begin());
@@ -49,24 +48,26 @@ SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, c
   return s;
 }
 
-SparseWeights pack_sliced(int64_t outputs, int64_t columns, const float* bias,
-                          const std::function<float(int64_t, int64_t)>& weight,
-                          const std::function<int64_t(int64_t)>& offset) {
-  const SparseWeights plain = pack_sparse(outputs, columns, 1, 1, bias, weight, offset);
+SparseWeights pack_slices(int64_t outputs, int64_t columns, const float* bias, const Weight& weight,
+                          const Offset& offset) {
+  constexpr int64_t slice = shape_of(SparseForm::slices).rows;
+  const SparseWeights plain = pack_blocks(SparseForm::rows, outputs, columns, bias, weight, offset);
   SparseWeights s;
-  s.rows = slice, s.sliced = true, s.outputs = outputs, s.bias = plain.bias;
+  s.form = SparseForm::slices, s.outputs = outputs, s.bias = plain.bias;
   s.order = longest_first(plain.starts);
+  // The last slice may take its first row again.
+  while (int64_t(s.order.size()) % slice != 0)
+    s.order.push_back(s.order[size_t(outputs / slice * slice)]);
   s.starts.push_back(0);
   for (int64_t first = 0; first < outputs; first += slice) {
     const auto start = [&](int64_t r) { return plain.starts[size_t(s.order[size_t(first + r)])]; };
     const auto end = [&](int64_t r) {
       return plain.starts[size_t(s.order[size_t(first + r)]) + 1];
     };
-    const int64_t rows = std::min<int64_t>(slice, outputs - first);
     const int32_t length = end(0) - start(0);
     for (int32_t i = 0; i < length; ++i)
       for (int64_t r = 0; r < slice; ++r) {
-        const bool kept = r < rows && i < end(r) - start(r);
+        const bool kept = i < end(r) - start(r);
         // A zero reads what the longest row reads.
         const auto at = size_t(kept ? start(r) + i : start(0) + i);
         s.offsets.push_back(plain.offsets[at]);
@@ -77,11 +78,19 @@ SparseWeights pack_sliced(int64_t outputs, int64_t columns, const float* bias,
   return s;
 }
 
+}  // namespace
+
+SparseWeights pack_sparse(SparseForm form, int64_t outputs, int64_t columns, const float* bias,
+                          const Weight& weight, const Offset& offset) {
+  return form == SparseForm::slices ? pack_slices(outputs, columns, bias, weight, offset)
+                                    : pack_blocks(form, outputs, columns, bias, weight, offset);
+}
+
 SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bias,
                               const float* weight) {
-  const SparseWeights plain = pack_sparse(
-      outputs, columns, 8, 1, bias, [&](int64_t o, int64_t k) { return weight[o * columns + k]; },
-      [](int64_t k) { return k; });
+  const SparseWeights plain = pack_blocks(
+      SparseForm::blocks_8x1, outputs, columns, bias,
+      [&](int64_t o, int64_t k) { return weight[o * columns + k]; }, [](int64_t k) { return k; });
   SparseWeights s = plain;
   s.order = longest_first(plain.starts);
   s.starts.assign(1, 0);
@@ -99,7 +108,7 @@ SparseWeights pack_sparse_row(int64_t outputs, int64_t columns, const float* bia
 
 SparseProduct SparseWeights::product() const {
   SparseProduct p;
-  p.rows = rows, p.run = run, p.sliced = sliced, p.outputs = outputs, p.order = order.data();
+  p.form = form, p.outputs = outputs, p.order = order.data();
   p.starts = starts.data(), p.offsets = offsets.data();
   p.values = values.data(), p.bias = bias.data();
   return p;

@@ -9,8 +9,7 @@
 namespace pare::cpu {
 
 struct SparseWeights {
-  int rows = 1, run = 1;
-  bool sliced = false;
+  SparseForm form = SparseForm::rows;
   int64_t outputs = 0;
   std::vector<int32_t> starts, offsets;
   std::vector<float> values, bias;
@@ -23,12 +22,8 @@ struct SparseWeights {
   SparseRow row() const;
 };
 // weight(o, k) for o < outputs and k < columns, in the order of summation; offset(k) where column k
-// lies in x. `run` divides `columns`.
-SparseWeights pack_sparse(int64_t outputs, int64_t columns, int rows, int run, const float* bias,
-                          const std::function<float(int64_t, int64_t)>& weight,
-                          const std::function<int64_t(int64_t)>& offset);
-// Single weights in slices of four outputs, the longest first.
-SparseWeights pack_sliced(int64_t outputs, int64_t columns, const float* bias,
+// lies in x. A block's run divides `columns`. Slices begin with the longest.
+SparseWeights pack_sparse(SparseForm form, int64_t outputs, int64_t columns, const float* bias,
                           const std::function<float(int64_t, int64_t)>& weight,
                           const std::function<int64_t(int64_t)>& offset);
 // For SparseKernels::row: blocks of eight outputs of a row-major [outputs, columns] matrix.

@@ -271,7 +271,67 @@ TEST_CASE("rigl drops the smallest, grows the steepest, from zero, and keeps cou
   CHECK(moves == 4);
 }
 
+TEST_CASE(
+    "gradual pruning in blocks, of a network with masks of single weights, only adds to them") {
+  Graph g = quarters_graph();
+  prune(g, RandomScores(5), {.sparsity = 0.5});
+  Trainer trainer(g, quarters(), options());
+  static Magnitude magnitude;
+  trainer.add(std::make_shared<GradualPruning>(
+      magnitude, PruneOptions{.structure = parse_structure("4x1")},
+      SparsityRamp{.initial = 0.5, .final = 0.8, .begin = 2, .end = 16, .every = 3}));
+  auto watch = std::make_shared<At>();
+  std::vector<uint8_t> before = masks_of(g);
+  watch->after = [&](const TrainMoment&) {
+    const auto masks = masks_of(g);
+    int64_t back = 0;
+    for (size_t i = 0; i < masks.size(); ++i) back += masks[i] > before[i];
+    CHECK(back == 0);
+    before = masks;
+  };
+  trainer.add(watch);
+  trainer.run();
+  CHECK(sparsity_of(g) >= 0.8);
+}
+
+TEST_CASE("rigl tells a gradient that is not finite, and moves nothing by it") {
+  for (const float bad : {std::nanf(""), INFINITY}) {
+    Graph g = sparse_graph();
+    Trainer trainer(g, quarters(), options());
+    struct Spoil : TrainHook {
+      float value = 0;
+      std::vector<uint8_t> masks;
+      std::vector<float> values;
+      void before_update(const TrainMoment& now) override {
+        if (now.step != 4) return;
+        masks = masks_of(now.graph);
+        values = values_of(now.graph);
+        prunable_weights(now.graph)[1].param.grad().data<float>()[3] = value;
+      }
+    };
+    auto spoil = std::make_shared<Spoil>();
+    spoil->value = bad;
+    trainer.add(spoil);
+    trainer.add(rigl());
+    try {
+      trainer.run();
+      FAIL("it went on");
+    } catch (const Error& e) {
+      CHECK(e.code() == ErrorCode::diverged);
+      CHECK(std::string(e.what()).find("fc2") != std::string::npos);
+    }
+    CHECK(masks_of(g) == spoil->masks);
+    CHECK(values_of(g) == spoil->values);
+    for (const auto& w : prunable_weights(g)) CHECK(w.param.state().mask_kind == MaskKind::frozen);
+  }
+}
+
 TEST_CASE("rigl and gradual pruning name what is wrong") {
+  CHECK_THROWS_WITH_AS(RigL({.every = 1}), doctest::Contains("at least 2 steps"), Error);
+  Graph cut = sparse_graph();
+  Trainer blocks(cut, quarters(), options());
+  blocks.add(std::make_shared<RigL>(RigLOptions{.structure = parse_structure("4x1")}));
+  CHECK_THROWS_WITH_AS(blocks.run(), doctest::Contains("cuts through 4x1 blocks"), Error);
   CHECK_THROWS_WITH_AS(RigL({.fraction = 0}), doctest::Contains("fraction"), Error);
   CHECK_THROWS_WITH_AS(RigL({.structure = parse_structure("2:4")}), doctest::Contains("2:4"),
                        Error);

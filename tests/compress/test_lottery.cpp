@@ -6,10 +6,12 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
+#include <numeric>
 
 #include "autograd/ops.h"
 #include "compress/batch_norm.h"
 #include "compress/prune/at_init.h"
+#include "compress/prune/data_criteria.h"
 #include "compress/prune/lottery.h"
 #include "compress/prune/sensitivity.h"
 #include "optim/interrupt.h"
@@ -148,6 +150,33 @@ TEST_CASE("synflow conserves its flow between layers and never cuts one through"
   CHECK(y != z);
 }
 
+TEST_CASE(
+    "synflow's theorem holds through batch norms that subtract nothing, and no layer is cut") {
+  const auto sums_of = [](Graph& g) {
+    SynFlow flow;
+    flow.prepare(g, {});
+    std::vector<double> sums;
+    for (const auto& w : prunable_weights(g)) {
+      const auto s = flow.scores(w).to_vector<double>();
+      sums.push_back(std::accumulate(s.begin(), s.end(), 0.0));
+    }
+    return sums;
+  };
+  Graph g = norm_graph();
+  const auto even = sums_of(g);
+  CHECK(even[0] == doctest::Approx(even[1]).epsilon(1e-4));
+  // What a running mean takes away is flow of the layer before it alone.
+  g.buffers[0].buffer.value().fill(0.05);
+  const auto uneven = sums_of(g);
+  CHECK(uneven[0] > 1.01 * uneven[1]);
+  SynFlow flow;
+  const auto layers =
+      prune_in_rounds(g, flow, {.sparsity = 0.98, .scope = PruneScope::global}, flow.rounds(), {});
+  for (const PrunedLayer& l : layers) CHECK(l.kept > 1);
+  const auto y = g.run(Tensor::full({1, 1, 16, 16}, 1))[0].to_vector<float>();
+  CHECK(y != g.run(Tensor::full({1, 1, 16, 16}, -1))[0].to_vector<float>());
+}
+
 TEST_CASE("grasp is w H g, on a network done by hand") {
   // One weight per class and one input: with p = softmax(x w / T), the gradient of class c is
   // x (p_c - [y = c]) / T and the Hessian x^2 p_0 p_1 / T^2 (1, -1; -1, 1).
@@ -163,8 +192,31 @@ TEST_CASE("grasp is w H g, on a network done by hand") {
   const double x = 3, t = 200, p = 1 / (1 + std::exp(-0.75 * x / t));
   const double g0 = x * (p - 1) / t, g1 = -g0;
   const double h = x * x * p * (1 - p) / (t * t);
-  CHECK(double(s[0]) == doctest::Approx(0.5 * h * (g0 - g1)));
-  CHECK(double(s[1]) == doctest::Approx(-0.25 * h * (g1 - g0)));
+  // As ratios: they are far below the absolute tolerance of a comparison.
+  CHECK(double(s[0]) / (0.5 * h * (g0 - g1)) == doctest::Approx(1).epsilon(1e-4));
+  CHECK(double(s[1]) / (-0.25 * h * (g1 - g0)) == doctest::Approx(1).epsilon(1e-4));
+}
+
+TEST_CASE("grasp sees of a masked network what is left of it") {
+  // Two inputs, one of them cut off, are as one.
+  Dense layer(2, 2), narrow(1, 2);
+  layer.weight.value().copy_from(Tensor::from(std::vector<float>{0.5f, 2, -0.25f, 3}, {2, 2}));
+  narrow.weight.value().copy_from(Tensor::from(std::vector<float>{0.5f, -0.25f}, {2, 1}));
+  layer.weight.set_mask(Tensor::from(std::vector<uint8_t>{1, 0, 1, 0}, {2, 2}));
+  std::vector<Batch> two(1), one(1);
+  two[0].images = Tensor::from(std::vector<float>{3, 7}, {1, 2});
+  one[0].images = Tensor::from(std::vector<float>{3}, {1, 1});
+  one[0].labels = two[0].labels = Tensor::from(std::vector<int32_t>{0}, {1});
+  const auto scores = [](Graph g, const std::vector<Batch>& batches) {
+    Grasp grasp;
+    grasp.prepare(g, batches);
+    return grasp.scores(prunable_weights(g)[0]).to_vector<float>();
+  };
+  const auto masked = scores(capture(layer, Tensor::zeros({1, 2})), two);
+  const auto whole = scores(capture(narrow, Tensor::zeros({1, 1})), one);
+  // As ratios: they are far below the absolute tolerance of a comparison.
+  CHECK(double(masked[0]) / double(whole[0]) == doctest::Approx(1).epsilon(1e-4));
+  CHECK(double(masked[2]) / double(whole[1]) == doctest::Approx(1).epsilon(1e-4));
 }
 
 TEST_CASE("criteria for untrained networks leave them as they are") {
@@ -254,6 +306,17 @@ TEST_CASE("a sensitivity scan prunes one layer at a time and leaves the network 
                          }});
   CHECK(scan.layers[1].accuracy[1] ==
         evaluate(h, quarters().test, quarters().preprocessing).accuracy);
+  // Wanda compares within outputs.
+  Wanda wanda;
+  wanda.prepare(g, quarter_batches(2));
+  Graph k = g.clone();
+  prune(k, wanda,
+        {.sparsity = 0.9, .scope = PruneScope::row, .filter = [](const PrunableWeight& w) {
+           return w.name.starts_with("fc1");
+         }});
+  CHECK(scan_sensitivity(g, wanda, quarters().test, quarters().preprocessing, {.sparsities = {0.9}})
+            .layers[0]
+            .loss[0] == evaluate(k, quarters().test, quarters().preprocessing).loss);
   const Sensitivity two =
       scan_sensitivity(g, Magnitude(), quarters().test, quarters().preprocessing,
                        {.structure = parse_structure("1:4")});

@@ -225,3 +225,24 @@ TEST_CASE("sparse layers give the bits of dense ones, for any split") {
   }
   set_isa(Isa::avx512);
 }
+
+TEST_CASE("a profile has the steps of the plan, in their order, and leaves the plan as it was") {
+  const Graph graph = network("lenet5");
+  const Plan plan = compile(graph);
+  for (const int64_t batch : {1, 64}) {
+    const Tensor x = images(graph.input_shape(batch), 7);
+    const auto before = bits(plan, x);
+    std::string text;
+    double sum = 0;
+    for (const StepTime& t : plan.profile(x)) {
+      text += t.node + ": " + t.kernel + "\n";
+      CHECK(t.micros > 0);
+      sum += t.micros;
+    }
+    CHECK(text == plan.describe());
+    CHECK(sum > 1);
+    CHECK(bits(plan, x) == before);
+  }
+  CHECK(plan.profile(images(graph.input_shape(0), 7))[0].micros == 0);
+  CHECK_THROWS_AS(plan.profile(images({1, 3, 5, 5}, 7)), Error);
+}

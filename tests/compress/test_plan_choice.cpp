@@ -89,19 +89,26 @@ TEST_CASE(
 
 TEST_CASE("conversions count in the choice of a convolution") {
   const Timing timing = planted({{"single", 80}, {"4x1", 60}, {"8x1", 70}, {"nhwc", 30}});
-  const auto rows = [&](const ConvPlace& place) {
-    return choose_conv(conv_layer(), place, timing).rows;
+  const auto form = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).form;
   };
-  CHECK(rows({.x_plain = true}) == 4);                                         // 60 against 130
-  CHECK(rows({}) == 4);                                                        // 90 against 100
-  CHECK(rows({.y_nhwc = true}) == 0);                                          // 120 against 100
-  CHECK(rows({.x_plain = true, .y_nhwc = true}) == 4);                         // 90 against 130
-  CHECK(rows({.x_plain = true, .residual_nhwc = true, .y_nhwc = true}) == 4);  // 120
-  CHECK(rows({.residual_nhwc = true}) == 0);
+  CHECK(form({.x_plain = true}) == cpu::SparseForm::blocks_4x1);                  // 60 against 130
+  CHECK(form({}) == cpu::SparseForm::blocks_4x1);                                 // 90 against 100
+  CHECK_FALSE(form({.y_nhwc = true}).has_value());                                // 120 against 100
+  CHECK(form({.x_plain = true, .y_nhwc = true}) == cpu::SparseForm::blocks_4x1);  // 90 against 130
+  CHECK(form({.x_plain = true, .residual_nhwc = true, .y_nhwc = true}) ==
+        cpu::SparseForm::blocks_4x1);  // 120
+  CHECK_FALSE(form({.residual_nhwc = true}).has_value());
   const std::string why = choose_conv(conv_layer(), {.y_nhwc = true}, timing).why;
   CAPTURE(why);
   CHECK(has(why, "dense 100 us, single weights 80 us, 4x1 blocks 60 us"));
   CHECK(has(why, "conversions 60 us"));
+  const auto zeros = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).zeros;
+  };
+  CHECK(zeros({}) == ZerosUse::sparse);
+  CHECK(zeros({.y_nhwc = true}) == ZerosUse::conversions_cost);
+  CHECK(choose_conv(conv_layer(), {}, planted({})).zeros == ZerosUse::dense_won);
 }
 
 TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says so") {
@@ -170,14 +177,16 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   zero(1, 0.5);
   zero(2, 0.9);
   const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
-  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, no sparse kernel is faster there; ");
-  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, the plan as a whole is faster so; ");
-  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
         conv2 + " 50 no sparse kernel takes its input or weight; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {conv2}})
+            .find("not with the conversions of layout") != std::string::npos);
 
   const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
   CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
@@ -207,4 +216,39 @@ TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
       timing);
   CHECK(plan->sparse_dense);
   CHECK(has(plan->account, "one image at a time"));
+}
+
+TEST_CASE("layers with zeros that run dense have a reason") {
+  auto net = make_model("lenet5", {}, 10, 3);
+  Graph graph = capture(*net, Tensor::full({5, 1, 28, 28}, 0.5)).clone();
+  const auto weights = prunable_weights(graph);
+  REQUIRE(weights.size() == 4);
+  const auto zero = [&](size_t layer, double share) {
+    const Tensor w = weights[layer].param.value();
+    for (int64_t i = 0; i < int64_t(share * double(w.elements())); ++i) w.data<float>()[i] = 0;
+  };
+  const auto why = [&](const SparseLayers& layers) {
+    std::string text;
+    for (const DenseLayer& l : dense_layers_with_zeros(graph, layers))
+      text += message("{} {} {}; ", l.node, std::lround(100 * l.zeros), l.why);
+    return text;
+  };
+  CHECK(why({}) == "");
+  zero(0, 0.2);
+  zero(1, 0.5);
+  zero(2, 0.9);
+  const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, no sparse kernel is faster there; ");
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, the plan as a whole is faster so; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
+        conv2 + " 50 no sparse kernel takes its input or weight; ");
+
+  const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
+  CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
+  CHECK(sparse_or_dense_step(dense_layer(), sparse_wins())->zeros == ZerosUse::sparse);
+  CHECK(sparse_or_dense_step(dense_layer(), planted({}))->zeros == ZerosUse::dense_won);
 }

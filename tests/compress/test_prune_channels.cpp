@@ -94,8 +94,26 @@ TEST_CASE("counts are rounded to a multiple, in every layer") {
       g, FilterNorm(1), {.sparsity = 0.5, .scope = PruneScope::local, .round_to = 32});
   CHECK(kept_of(some) == std::vector<int64_t>{20, 32, 256});
   CHECK(some.whole.back().name == "conv1");
+  // No multiple lies below the floor, and where there is none above it the group stays whole.
+  g = lenet();
+  const ChannelReport floors = prune_channels(
+      g, FilterNorm(1), {.sparsity = 0.3, .scope = PruneScope::local, .floor = 0.7, .round_to = 8});
+  CHECK(kept_of(floors) == std::vector<int64_t>{16, 40, 352});
+  CHECK(floors.whole.size() == 1);  // the output
+  g = lenet();
+  const ChannelReport none =
+      prune_channels(g, FilterNorm(1),
+                     {.sparsity = 0.3, .scope = PruneScope::local, .floor = 0.7, .round_to = 16});
+  CHECK(kept_of(none) == std::vector<int64_t>{16, 48, 352});
+  g = lenet();
+  const ChannelReport wide =
+      prune_channels(g, FilterNorm(1),
+                     {.sparsity = 0.3, .scope = PruneScope::local, .floor = 0.7, .round_to = 32});
+  CHECK(kept_of(wide) == std::vector<int64_t>{20, 50, 352});
+  CHECK(wide.whole.back().why.find("no multiple of 32 lies above its floor") != std::string::npos);
+  g = lenet();
   CHECK_THROWS_WITH_AS(prune_channels(g, FilterNorm(1), {.round_to = 512}),
-                       doctest::Contains("no group has as many: conv1 20, conv2 32, fc1 256"),
+                       doctest::Contains("no group has as many: conv1 20, conv2 50, fc1 500"),
                        Error);
 }
 
@@ -150,6 +168,7 @@ TEST_CASE("prune_channels names what is wrong and leaves the network alone") {
   wrong({.floor = -1}, "floor");
   wrong({.round_to = 0}, "at least 1");
   wrong({.scope = PruneScope::erk}, "erk");
+  wrong({.scope = PruneScope::row}, "row");
   CHECK_THROWS_WITH_AS(prune_channels(g, NormScale()), doctest::Contains("no batch norms"), Error);
   CHECK_THROWS_WITH_AS(prune_channels(g, GateTaylor()), doctest::Contains("prepare"), Error);
   CHECK_THROWS_WITH_AS(make_channel_criterion("fpmg"), doctest::Contains("fpgm"), Error);

@@ -10,6 +10,7 @@
 #include "compress/plan/sparse_forms.h"
 #include "compress/prune/prune.h"
 #include "core/cpu/isa.h"
+#include "core/cpu/sparse.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
 #include "layers/layers.h"
@@ -94,11 +95,12 @@ TEST_CASE("a sparse convolution has the bits of the dense one, for any cut of it
           const Tensor x = normals({n, c.in, c.size, c.size}, 3), r = normals({n, c.out, y, y}, 4);
           const Tensor want =
               Tensor::from(result(conv_step(s), n, to_nhwc(x), to_nhwc(r), 1), {n, c.out, y, y});
-          for (const int rows : {1, 4, 8})
+          for (const cpu::SparseForm form : cpu::sparse_forms)
             for (const int64_t parts : {1, 2, 5}) {
-              CAPTURE(rows);
+              if (form == cpu::SparseForm::blocks_1x4) continue;
+              CAPTURE(name_of(form));
               CAPTURE(parts);
-              const auto got = result(sparse_conv_step(s, rows), n, x, r, parts);
+              const auto got = result(sparse_conv_step(s, form), n, x, r, parts);
               CHECK(to_nhwc(Tensor::from(got, {n, c.out, y, y})).to_vector<float>() ==
                     want.to_vector<float>());
             }
@@ -124,8 +126,8 @@ TEST_CASE("sparse dense layers have the bits of dense ones in every form") {
             for (const int residual : {-1, 2}) {
               s.residual = residual;
               const auto want = result(dense_step(s), n, x, r, 1);
-              for (const auto& [rows, run] : {std::pair{1, 1}, {4, 1}, {8, 1}, {1, 4}})
-                CHECK(result(sparse_lanes_step(s, rows, run), n, x, r, 1) == want);
+              for (const cpu::SparseForm form : cpu::sparse_forms)
+                CHECK(result(sparse_lanes_step(s, form), n, x, r, 1) == want);
               if (residual < 0)
                 for (const int64_t parts : {1, 3})
                   CHECK(result(sparse_row_step(s), n, x, r, parts) == want);

@@ -35,14 +35,11 @@ std::vector<float> with_zeros(Rng& rng, int64_t outputs, int64_t columns, double
   return w;
 }
 
-// Blocks of rows x run weights, or single weights in slices.
-constexpr std::pair sliced{4, 0};
-SparseWeights pack(int64_t outputs, int64_t columns, int rows, int run,
+SparseWeights pack(SparseForm form, int64_t outputs, int64_t columns,
                    const std::vector<float>& bias, const std::vector<float>& w, int64_t x_step) {
   const auto weight = [&](int64_t o, int64_t k) { return w[size_t(o * columns + k)]; };
   const auto offset = [&](int64_t k) { return k * x_step; };
-  return run ? pack_sparse(outputs, columns, rows, run, bias.data(), weight, offset)
-             : pack_sliced(outputs, columns, bias.data(), weight, offset);
+  return pack_sparse(form, outputs, columns, bias.data(), weight, offset);
 }
 
 // Sums of at most 67 products of unit normals: 67 roundings of 2^-24 of a partial sum below 64.
@@ -54,21 +51,21 @@ constexpr float untouched = 1234.5f;
 TEST_CASE("the sparse product gives the sums, and touches nothing else") {
   Rng rng(3);
   for (const SparseKernels* kernels : all_kernels())
-    for (const auto& [rows, run] : {std::pair{1, 1}, {4, 1}, {8, 1}, {1, 4}, sliced})
+    for (const SparseForm form : sparse_forms)
       for (const double zeros : {0.0, 0.5, 0.9, 1.0})
         for (const int64_t outputs : {1, 3, 8, 21})
           for (const int64_t positions : {1, 3, 7, 8, 15, 16, 17, 63, 64, 100, 131, 289}) {
-            CAPTURE(rows);
-            CAPTURE(run);
+            CAPTURE(int(form));
             CAPTURE(zeros);
             CAPTURE(outputs);
             CAPTURE(positions);
-            const int64_t columns = run == 4 ? 64 : 67, x_step = positions + 3;
+            const int64_t columns = form == SparseForm::blocks_1x4 ? 64 : 67,
+                          x_step = positions + 3;
             const int64_t y_step = positions + 5;
             const auto w = with_zeros(rng, outputs, columns, zeros);
             const auto x = normals(rng, columns * x_step), bias = normals(rng, outputs);
             const auto residual = normals(rng, outputs * y_step);
-            const SparseWeights packed = pack(outputs, columns, rows, run, bias, w, x_step);
+            const SparseWeights packed = pack(form, outputs, columns, bias, w, x_step);
             SparseProduct p = packed.product();
             std::vector<float> y(size_t(outputs * y_step), untouched);
             p.run_step = x_step, p.x = x.data(), p.positions = positions;
@@ -99,16 +96,17 @@ TEST_CASE("the sparse product gives the sums, and touches nothing else") {
 TEST_CASE("the sparse product goes row by row where it is asked to") {
   Rng rng(6);
   for (const SparseKernels* kernels : all_kernels())
-    for (const auto& [rows, run] : {std::pair{1, 1}, {4, 1}, {8, 1}, sliced})
+    for (const SparseForm form : sparse_forms)
       for (const int64_t row : {16, 17, 28, 32, 45})
         for (const int64_t count : {1, 2, 7}) {
-          CAPTURE(rows);
+          if (form == SparseForm::blocks_1x4) continue;
+          CAPTURE(int(form));
           CAPTURE(row);
           CAPTURE(count);
           const int64_t columns = 20, outputs = 9, x_row = row + 3, x_step = x_row * count;
           const auto w = with_zeros(rng, outputs, columns, 0.5);
           const auto x = normals(rng, columns * x_step), bias = normals(rng, outputs);
-          const SparseWeights packed = pack(outputs, columns, rows, run, bias, w, x_step);
+          const SparseWeights packed = pack(form, outputs, columns, bias, w, x_step);
           SparseProduct p = packed.product();
           std::vector<float> y(size_t(outputs * row * count));
           p.x = x.data(), p.positions = row * count, p.row = row, p.x_row = x_row;
@@ -156,22 +154,34 @@ TEST_CASE("the sparse row kernel gives the sums") {
         }
 }
 
-TEST_CASE("transposing loses nothing") {
+TEST_CASE("rows go into lanes and back, and nothing else is touched") {
   Rng rng(5);
   for (const SparseKernels* kernels : all_kernels())
-    for (const int64_t rows : {1, 3, 8, 17, 64})
-      for (const int64_t columns : {1, 4, 9, 16, 31, 100}) {
-        const int64_t x_step = columns + 2, y_step = rows + 1;
-        const auto x = normals(rng, rows * x_step);
-        std::vector<float> y(size_t(columns * y_step), untouched);
-        kernels->transpose(x.data(), rows, columns, x_step, y.data(), y_step);
-        bool same = true;
-        for (int64_t j = 0; j < columns; ++j)
-          for (int64_t i = 0; i < y_step; ++i)
-            same = same &&
-                   y[size_t(j * y_step + i)] == (i < rows ? x[size_t(i * x_step + j)] : untouched);
-        CHECK(same);
-      }
+    for (const int64_t lanes : {8, 16, 20, 32, 64})
+      for (const int64_t images : {1, 3, 4, 7, 8, 12, 16, 17, 31, 32, 59, 64})
+        for (const int64_t columns : {1, 4, 9, 16, 31, 32, 33, 44, 100}) {
+          if (images > lanes) continue;
+          CAPTURE(lanes);
+          CAPTURE(images);
+          CAPTURE(columns);
+          const int64_t x_step = columns + 2;
+          const auto x = normals(rng, images * x_step);
+          std::vector<float> in(size_t(columns * lanes), untouched);
+          kernels->to_lanes(x.data(), images, columns, x_step, in.data(), lanes);
+          bool same = true;
+          for (int64_t j = 0; j < columns; ++j)
+            for (int64_t i = 0; i < lanes; ++i)
+              same = same && in[size_t(j * lanes + i)] ==
+                                 (i < images ? x[size_t(i * x_step + j)] : untouched);
+          CHECK(same);
+          std::vector<float> out(size_t(images * x_step), untouched);
+          kernels->from_lanes(in.data(), columns, images, lanes, out.data(), x_step);
+          for (int64_t i = 0; i < images; ++i)
+            for (int64_t j = 0; j < x_step; ++j)
+              same = same && out[size_t(i * x_step + j)] ==
+                                 (j < columns ? x[size_t(i * x_step + j)] : untouched);
+          CHECK(same);
+        }
 }
 
 TEST_CASE("slices hold each weight once, rows of like length together, and go on from given sums") {
@@ -179,9 +189,12 @@ TEST_CASE("slices hold each weight once, rows of like length together, and go on
   const int64_t outputs = 22, columns = 67, positions = 5;
   const auto w = with_zeros(rng, outputs, columns, 0.8);
   const std::vector<float> bias(size_t(outputs), 0.0f);
-  const SparseWeights packed = pack(outputs, columns, 4, 0, bias, w, positions);
+  const SparseWeights packed = pack(SparseForm::slices, outputs, columns, bias, w, positions);
+  // The last slice takes its first row again where rows are missing.
+  CHECK(packed.order.size() == 24);
   int64_t kept = 0, stored = 0;
-  for (const float v : w) kept += v != 0;
+  for (const int32_t o : packed.order)
+    for (int64_t k = 0; k < columns; ++k) kept += w[size_t(o * columns + k)] != 0;
   for (const float v : packed.values) stored += v != 0;
   CHECK(stored == kept);
   CHECK(int64_t(packed.values.size()) <= kept + kept / 4);

@@ -72,6 +72,15 @@ TEST_CASE("from training to integers by the command line alone") {
   for (const char* key : {"batch", "p50_ms", "p95_ms", "images_per_s"})
     CHECK(bench["results"][0].contains(key));
 
+  CHECK(bench["plan"] == "quickest");
+  const json yardstick = result(f, "bench p2.pare --plan direct --describe", {"describe"});
+  CHECK(yardstick["plan"] == "direct");
+  CHECK(yardstick["results"][1]["batch"] == 64);
+  const std::string account = yardstick["describe"];
+  CHECK(account.find("fc1/dense: dense, packed panels") == 0);
+  CHECK(account.find("sparse") == std::string::npos);
+  CHECK(run(f, "bench m.pare --plan fastest", true).out.find("quickest") != std::string::npos);
+
   const Examples one = draw_digits(3, 5000, 1);
   write_png({28, 28, 1, one.images.to_vector<uint8_t>()}, (f.path / "ü 0.png").string());
   const json predicted = result(f, "predict m.pare 'ü 0.png'", {"predictions"});
@@ -124,7 +133,14 @@ TEST_CASE("help, version and doctor") {
     const Outcome o = run(f, std::string(command) + " --help");
     CHECK(o.code == 0);
     CHECK(o.out.find("Example: pare ") != std::string::npos);
+    CHECK(o.out.find("Excludes:") == std::string::npos);
+    CHECK(o.out.find("=[]") == std::string::npos);
   }
+  const std::string prune = run(f, "prune --help").out;
+  for (const char* shown : {"--sparsity FLOAT=0.9", "--method TEXT=magnitude",
+                            "--ramp-end FLOAT=0.75", "--every INT=100"})
+    CHECK_MESSAGE(prune.find(shown) != std::string::npos, shown);
+  CHECK(prune.find("--batch INT:") != std::string::npos);
   const json doctor =
       result(f, "doctor", {"version", "devices", "cpu_features", "blas", "threads", "data"});
   CHECK(doctor["devices"][0] == "cpu");

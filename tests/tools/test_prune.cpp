@@ -75,11 +75,33 @@ TEST_CASE("every way of pruning ends at the sparsity asked for") {
                 "accuracy_after", "macs_before", "macs_after", "file_bytes_before",
                 "file_bytes_after", "latency_before_ms", "latency_after_ms", "file"});
     CHECK(zeros_of(f, "p.pare") == doctest::Approx(0.9).epsilon(0.002));
+    CHECK(j["sparsity_achieved"].get<double>() == doctest::Approx(0.9).epsilon(0.002));
+    CHECK(j["nonzero_after"].get<int64_t>() < j["nonzero_before"].get<int64_t>());
+    CHECK(j["threads"].get<int>() >= 1);
+    CHECK(j["latency_disturbed"].is_boolean());
+    REQUIRE(j["layers"].size() == 3);
+    const json& layer = j["layers"][0];
+    CHECK(layer["name"] == "fc1/dense");
+    CHECK(layer["weights"] == 784 * 300);
+    CHECK(layer["nonzero"].get<int64_t>() < 784 * 300 / 2);
+    CHECK(layer["kernel"].get<std::string>().find("dense") != std::string::npos);
+    for (const char* key : {"us_before", "us_after", "us_batch64_before", "us_batch64_after"})
+      CHECK(layer[key].get<double>() > 0);
     CHECK(j["accuracy_after"].get<double>() > 0.15);
     CHECK(j["macs_after"].get<double>() < 0.2 * j["macs_before"].get<double>());
     CHECK(j["file_bytes_before"].get<double>() > 1e6);
     CHECK(bytes_of(f.path / "m.pare") == model);
   }
+  // The share that masks drop may be more than was asked for.
+  const json more = result(f, "prune p.pare --sparsity 0.5 --epochs 0 --out p2.pare", {});
+  CHECK(more["sparsity"] == 0.5);
+  CHECK(more["sparsity_achieved"].get<double>() == doctest::Approx(0.9).epsilon(0.002));
+  // Gradual pruning begins with a trial, and ends with what is left.
+  const std::string told = run(f, "prune m.pare --when gradual --epochs 2 --every 5", true).out;
+  const size_t trial = told.find("a trial that cuts at once"),
+               end = told.find("after the training");
+  CHECK(trial < end);
+  CHECK(end < told.find("fc3/dense", end));
   // So few that the file has less than a bit for each weight.
   for (const char* share : {"0.99", "0.999"}) {
     REQUIRE(
@@ -157,6 +179,49 @@ TEST_CASE("a pruning stopped by a signal goes on to the file of one that was not
   CHECK(wrong.out.find("pare train --resume") != std::string::npos);
 }
 
+TEST_CASE("--out may be the input: the report is of the network as it was, after a signal too") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 2 --out m.pare").code == 0);
+  const int64_t bytes = int64_t(fs::file_size(f.path / "m.pare"));
+  const auto restore = [&] {
+    fs::remove(f.path / "s.pare.csv");
+    fs::copy(f.path / "m.pare", f.path / "s.pare", fs::copy_options::overwrite_existing);
+  };
+  for (const std::string args :
+       {"prune s.pare --epochs 24 --out s.pare",
+        "prune s.pare --structure channel --epochs 24 --control scratch --out s.pare"}) {
+    CAPTURE(args);
+    restore();
+    const json whole = result(f, args, {});
+    const auto written = bytes_of(f.path / "s.pare");
+    CHECK(whole["file_bytes_before"] == bytes);
+    CHECK(whole["file_bytes_after"] == written.size());
+    restore();
+    // Its first epoch has been written over the input.
+    CHECK(stopped(f, args, "[ -e s.pare.csv ] && ! cmp -s m.pare s.pare").code == 130);
+    REQUIRE(bytes_of(f.path / "s.pare") != bytes_of(f.path / "m.pare"));
+    const json resumed = result(f, "prune --resume s.pare.ckpt", {});
+    CHECK(bytes_of(f.path / "s.pare") == written);
+    for (const char* key : {"file_bytes_before", "file_bytes_after", "macs_before", "macs_after",
+                            "accuracy_before", "sparsity"})
+      CHECK(resumed[key] == whole[key]);
+    if (whole.contains("control")) {
+      CHECK(resumed["control"] == whole["control"]);
+      CHECK(resumed["groups"] == whole["groups"]);
+      CHECK(resumed["params_before"] == whole["params_before"]);
+    }
+  }
+  // What stands beside belongs to the user; a network that had no file has the size of its file.
+  restore();
+  fs::rename(f.path / "s.pare", f.path / "z.pare.before");
+  const json fresh = result(f, "prune mlp --data mnist --epochs 0 --out z.pare", {});
+  CHECK(bytes_of(f.path / "z.pare.before") == bytes_of(f.path / "m.pare"));
+  REQUIRE(run(f, "train mlp --data mnist --epochs 0 --out u.pare").code == 0);
+  CHECK(fresh["file_bytes_before"].get<double>() ==
+        doctest::Approx(double(fs::file_size(f.path / "u.pare"))).epsilon(0.001));
+}
+
 TEST_CASE("mistakes and damaged files end with a sentence that helps, and the input untouched") {
   if (!have_tool()) return;
   const Folder f;
@@ -169,6 +234,8 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
           Tensor::zeros({100}, DType::u8));
   rewrite(f.path / "masked.pare", f.path / "kept.pare", "fc1.weight:kept", Tensor::zeros({100}));
   rewrite(f.path / "masked.pare", f.path / "newer.pare", "", {}, "\"version\":1", "\"version\":9");
+  fs::create_symlink("m.pare", f.path / "link.pare");
+  fs::copy(f.path / "m.pare", f.path / "m-scratch.pare");
   const auto model = bytes_of(f.path / "m.pare");
   const Mistake cases[] = {
       {"prune m.pare --sparsity 2", 1, "between 0 and 1"},
@@ -223,6 +290,15 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"sensitivity nothing.pare", 2, "no such file"},
       {"sensitivity m.pare --images 0", 1, "--images 0"},
       {"sensitivity m.pare --images 50 --svg no/such/folder/s.svg", 5, "s.svg"},
+      {"sensitivity m.pare --images 50 --svg m.pare", 1, "--svg would overwrite the model m.pare"},
+      {"sensitivity m.pare --images 50 --svg link.pare", 1, "overwrite the model"},
+      {"summary m.pare --dot ./m.pare", 1, "--dot would overwrite the model m.pare"},
+      {"train mlp --data mnist --teacher m.pare --out m.pare", 1, "overwrite the model m.pare"},
+      {"distill mlp --teacher m.pare --out link.pare", 1, "overwrite the model m.pare"},
+      {"prune few.pare --teacher m.pare --out m.pare", 1, "overwrite the model m.pare"},
+      {"prune m-scratch.pare --control scratch --out m.pare", 1, "--control scratch would over"},
+      {"prune m.pare --seed -1", 1, "--seed: -1, expected"},
+      {"prune m.pare --out no/such/folder/p.pare --sparsity 1", 5, "no/such/folder/p.pare"},
   };
   for (const auto& c : cases) {
     check_mistake(f, c);

@@ -52,12 +52,21 @@ std::vector<Ranked> rank(const Graph& graph, const ChannelAnalysis& analysis,
   return all;
 }
 
-// The units of `kept`, made a multiple: the nearest one that the group has room for.
+// The multiples of `round_to` that a group may keep: above its floor, among its units. There may be
+// none.
+struct Multiples {
+  int64_t step = 1, least = 1, most = 0;
+};
+Multiples multiples(const Ranked& r, int64_t round_to) {
+  const int64_t step = round_to / std::gcd(round_to, r.group->channels_per_unit);
+  return {step, (r.floor + step - 1) / step * step, r.units() / step * step};
+}
+
+// The nearest of them; where there is none, all units.
 int64_t rounded(const Ranked& r, int64_t kept, int64_t round_to) {
-  const int64_t multiple = round_to / std::gcd(round_to, r.group->channels_per_unit);
-  if (kept == r.units() || r.units() < multiple) return r.units();
-  const int64_t nearest = (2 * kept + multiple) / (2 * multiple) * multiple;
-  return std::clamp(nearest, multiple, r.units() / multiple * multiple);
+  const Multiples m = multiples(r, round_to);
+  if (kept == r.units() || m.least > m.most) return r.units();
+  return std::clamp((2 * kept + m.step) / (2 * m.step) * m.step, m.least, m.most);
 }
 
 struct Units {
@@ -177,7 +186,9 @@ void check_options(const ChannelOptions& o) {
         "prune: {} of the MACs, expected a share above 0 and up to 1", o.macs.value_or(0));
   check(o.floor >= 0 && o.floor <= 1, "prune: floor {}, expected a share between 0 and 1", o.floor);
   check(o.round_to >= 1, "prune: channels rounded to {}, expected at least 1", o.round_to);
-  check(o.scope != PruneScope::erk, "prune: channels are ranked locally or globally, not by erk");
+  check(o.scope == PruneScope::local || o.scope == PruneScope::global,
+        "prune: channels are ranked locally or globally, not by {}",
+        o.scope == PruneScope::erk ? "erk" : "row");
 }
 
 }  // namespace
@@ -235,6 +246,9 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
     else if (group.channels() < options.round_to)
       report.whole.push_back(
           {group.name, group.channels(), message("fewer than {} channels", options.round_to)});
+    else if (const Multiples m = multiples(groups[g], options.round_to); m.least > m.most)
+      report.whole.push_back({group.name, group.channels(),
+                              message("no multiple of {} lies above its floor", options.round_to)});
   }
   return report;
 }

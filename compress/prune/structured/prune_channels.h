@@ -25,9 +25,10 @@ struct ChannelOptions {
   std::vector<int64_t> widths = {};  // channels that each group keeps, in the order of the groups
   PruneScope scope = PruneScope::global;  // rank over all groups, or within each
   double floor = 0.05;   // share of every group that stays whatever its rank; at least one unit
-  int64_t round_to = 1;  // channels kept are a multiple of it in every group; groups with fewer
-                         // channels stay whole
-  // What earlier rounds reported (add_round). `sparsity` and `floor` are shares of the channels before them.
+  int64_t round_to = 1;  // channels kept are a multiple of it in every group, none below the floor;
+                         // a group that has none such stays whole
+  // What earlier rounds reported (add_round). `sparsity` and `floor` are shares of the channels
+  // before them.
   std::vector<PrunedGroup> rounds = {};
 };
 
