@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/denormals.h"
 #include "core/device.h"
 #include "core/storage.h"
 
@@ -138,6 +139,7 @@ bool Kernel::on(Device device) const {
 }
 
 void Kernel::operator()(Device device, const KernelArgs& args) const {
+  const FlushDenormals flush;
   Registry& r = registry();
   const KernelFn fn = r.fn[int(device.type)][index_].load(std::memory_order_relaxed);
   if (!fn)
