@@ -44,6 +44,7 @@ void run_forward_kernel(Call& call) {
   args.attrs = call.attrs;
   args.training = call.mode == Mode::train;
   args.key = call.key;
+  args.run_key = call.run_key;
   (*call.op->forward_kernel)(call.x().device(), args);
 }
 
@@ -185,6 +186,7 @@ void run_backward(BackwardCall& call) {
   args.attrs = call.attrs;
   args.training = call.mode == Mode::train;
   args.key = call.key;
+  args.run_key = call.run_key;
   (*call.op->backward_kernel)(call.device, args);
 }
 
@@ -230,10 +232,14 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
     name = made_up;
   }
   if (op.keyed) {
-    check(!DeviceGraph::recording(), ErrorCode::device,
-          "{} draws new numbers at every run, which recorded work cannot", op.name);
     const RunKey key = run_key();
     call.key = mix_keys(mix_keys(key.seed, key.step), hash_name(name));
+    if (DeviceGraph::recording()) {
+      call.key = hash_name(name);
+      call.run_key = op.replays_keyed ? recorded_run_key() : nullptr;
+      check(call.run_key, ErrorCode::device,
+            "{} draws new numbers at every run, which this recorded work cannot", op.name);
+    }
   }
   const bool runs_parts = op.composite && !(shapes_only && op.infer);
   if (op.infer && !runs_parts) op.infer(call);

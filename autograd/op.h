@@ -37,7 +37,8 @@ class Call {
   const Attrs* attrs = nullptr;
   std::span<Buffer* const> buffers;
   Mode mode = Mode::eval;
-  uint64_t key = 0;
+  uint64_t key = 0;  // of keyed ops, with run_key as in KernelArgs
+  const uint64_t* run_key = nullptr;
   std::array<Tensor, max_outputs> outputs;
   int output_count = 0;
 
@@ -72,7 +73,8 @@ class BackwardCall {
   std::span<const Tensor> grad_outputs;
   std::span<Buffer* const> buffers;
   Mode mode = Mode::train;
-  uint64_t key = 0;
+  uint64_t key = 0;  // of keyed ops, with run_key as in KernelArgs
+  const uint64_t* run_key = nullptr;
   Device device;
   // Per input: the destination (undefined when no gradient is wanted) and whether it holds a value.
   std::span<Tensor> grad_inputs;
@@ -117,7 +119,13 @@ struct Op {
   // backward; a capture and a file keep the one node. Its infer, if any, serves ShapesOnly alone.
   bool composite = false;
   bool keyed = false;  // draws random numbers: `key` is derived from seed, step and node name
+  // Its kernels draw by KernelArgs::run_key too, so that a recorded step draws anew when replayed.
+  bool replays_keyed = false;
   // Facets.
+  // In evaluation an image's part of the outputs (axis 0 of several) follows from its part of the
+  // inputs, unless an attribute 'axis' is 0; plans may then cut the batch. Elementwise ops and
+  // producers do so without saying it.
+  bool per_image = false;
   Coupling coupling = Coupling::unknown;   // how channels belong together, for structured pruning
   void (*couple)(ChannelTies&) = nullptr;  // a rule beyond the common kinds
   void (*resize)(const ChannelCut&, Attrs&) = nullptr;  // attributes that follow removed channels

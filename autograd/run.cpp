@@ -14,6 +14,8 @@ struct NameCount {
 };
 struct RunState {
   RunKey key;
+  const uint64_t* recorded_key = nullptr;
+  bool recorded_key_used = false;
   std::string path;
   std::vector<NameCount> counts;
   RunState() {
@@ -36,6 +38,17 @@ const bool names_in_errors = [] {
 RunKey run_key() { return state().key; }
 RunKeyScope::RunKeyScope(RunKey key) : saved_(state().key) { state().key = key; }
 RunKeyScope::~RunKeyScope() { state().key = saved_; }
+
+const uint64_t* recorded_run_key() {
+  state().recorded_key_used = true;
+  return state().recorded_key;
+}
+RecordedRunKeyScope::RecordedRunKeyScope(const uint64_t* on_device) {
+  state().recorded_key = on_device;
+  state().recorded_key_used = false;
+}
+RecordedRunKeyScope::~RecordedRunKeyScope() { state().recorded_key = nullptr; }
+bool RecordedRunKeyScope::used() const { return state().recorded_key_used; }
 
 const std::string& scope_path() { return state().path; }
 

@@ -29,6 +29,18 @@ class RunKeyScope {
   RunKey saved_;
 };
 
+// While a step is recorded to be replayed with other keys: where the device keeps mix_keys(seed,
+// step) of the replay. Null elsewhere.
+const uint64_t* recorded_run_key();
+class RecordedRunKeyScope {
+ public:
+  explicit RecordedRunKeyScope(const uint64_t* on_device);
+  ~RecordedRunKeyScope();
+  RecordedRunKeyScope(const RecordedRunKeyScope&) = delete;
+  RecordedRunKeyScope& operator=(const RecordedRunKeyScope&) = delete;
+  bool used() const;  // whether an op asked for it
+};
+
 // The path of the running modules ("block1/conv2"), "" outside any.
 const std::string& scope_path();
 class ScopeName {

@@ -30,6 +30,7 @@ struct TapeNode {
   int32_t first_output = 0;
   Mode mode = Mode::eval;
   uint64_t key = 0;
+  const uint64_t* run_key = nullptr;
 };
 
 struct Value {
@@ -194,6 +195,7 @@ void Tape::record(Call& call, std::span<const Tensor> original, std::string_view
   n.attrs = *call.attrs;
   n.mode = call.mode;
   n.key = call.key;
+  n.run_key = call.run_key;
   n.input_count = int(original.size());
   n.output_count = call.output_count;
   n.buffer_count = int(call.buffers.size());
@@ -275,6 +277,7 @@ void Tape::backward(const Tensor& output, const Tensor& grad_output) {
       call.buffers = {buffers.data(), size_t(n.buffer_count)};
       call.mode = n.mode;
       call.key = n.key;
+      call.run_key = n.run_key;
       call.device = w.device;
       call.grad_inputs = {grads.data(), ins};
       call.accumulate = {accumulate.data(), ins};

@@ -1,22 +1,17 @@
 #!/usr/bin/env python3
 """The pruning results of the literature on MNIST, reproduced with the pare command line: means over seeds.
 
-Every run is a chain of `pare` commands. What a command printed is kept in the work folder beside its
-model, under a name made of the experiment and the seed; a run that is there already with the same command is
-not repeated, so the script can be stopped and called again, and a changed recipe reruns what it changes.
+Every run is a chain of `pare` commands, kept in the work folder (runs.py): a changed recipe reruns what it changes.
 
 Example:
   python bench/pruning_results.py --pare build/tools/pare --work /var/tmp/pruning --data-dir ~/data
 """
 
-import argparse
-import json
 import re
 import statistics
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
+
+import runs
 
 # Trainings from scratch, by network: what everything else starts from.
 DENSE = {
@@ -119,41 +114,16 @@ TITLES = {
 }
 
 
-class Runs:
-    """Runs `pare` and keeps what it printed."""
-
-    def __init__(self, args):
-        self.args = args
-        self.work = Path(args.work)
-        self.work.mkdir(parents=True, exist_ok=True)
-
-    def run(self, name, command, seed):
-        model, record = self.work / f"{name}.pare", self.work / f"{name}.json"
-        full = f"{command} --data mnist --seed {seed} --out {model}"
-        if record.exists():
-            stored = json.loads(record.read_text())
-            if stored["command"] == full and model.exists():
-                return model, stored["result"]
-        words = [self.args.pare, *full.split(), "--threads", str(self.args.threads), "--json"]
-        if self.args.data_dir:
-            words += ["--data-dir", self.args.data_dir]
-        print(f"pare {full}", file=sys.stderr, flush=True)
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"pare {full}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
-        result = json.loads(done.stdout)
-        record.write_text(json.dumps({"command": full, "result": result}))
-        return model, result
-
+class MnistRuns(runs.Runs):
     def dense(self, model, seed):
-        return self.run(f"{model}-dense-{seed}", DENSE[model], seed)
+        return self.run(f"{model}-dense-{seed}", f"{DENSE[model]} --data mnist", seed)
 
     def error(self, experiment, seed):
         """Test error in percent."""
         command = experiment.command
         if "{dense}" in command:
             command = command.format(dense=self.dense(experiment.model, seed)[0])
-        _, result = self.run(f"{experiment.key}-{seed}", command, seed)
+        _, result = self.run(f"{experiment.key}-{seed}", f"{command} --data mnist", seed)
         accuracy = (
             result["control"]["accuracy"]
             if experiment.result == "control"
@@ -162,14 +132,8 @@ class Runs:
         return 100 * (1 - accuracy)
 
 
-def spread(errors):
-    if len(errors) == 1:
-        return f"{errors[0]:.2f}"
-    return f"{statistics.mean(errors):.2f} ± {statistics.stdev(errors):.2f}"
-
-
-def print_table(title, experiments, runs, seeds):
-    print(f"\n{title}: test error in percent, mean of {len(seeds)} seeds\n")
+def print_table(title, experiments, mnist):
+    print(f"\n{title}: test error in percent, mean of {len(mnist.seeds)} seeds\n")
     with_target = any(e.target for e in experiments)
     print("| network | kept | how | error |" + (" asked for | |" if with_target else ""))
     print("| --- | ---: | --- | ---: |" + (" ---: | --- |" if with_target else ""))
@@ -177,10 +141,10 @@ def print_table(title, experiments, runs, seeds):
     for e in experiments:
         if "{dense}" in e.command and e.model not in dense:
             dense.add(e.model)
-            errors = [100 * (1 - runs.dense(e.model, s)[1]["test_accuracy"]) for s in seeds]
-            print(f"| {NAMES[e.model]} | 100 % | dense | {spread(errors)} | | |")
-        errors = [runs.error(e, s) for s in seeds]
-        line = f"| {NAMES[e.model]} | {100 * e.kept:g} % | {e.label} | {spread(errors)} |"
+            errors = [100 * (1 - mnist.dense(e.model, s)[1]["test_accuracy"]) for s in mnist.seeds]
+            print(f"| {NAMES[e.model]} | 100 % | dense | {runs.spread(errors)} | | |")
+        errors = [mnist.error(e, s) for s in mnist.seeds]
+        line = f"| {NAMES[e.model]} | {100 * e.kept:g} % | {e.label} | {runs.spread(errors)} |"
         if with_target:
             reached = statistics.mean(errors) <= e.target
             line += f" {e.target:g} | {'reached' if reached else 'not reached'} |"
@@ -188,23 +152,15 @@ def print_table(title, experiments, runs, seeds):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pare", default="build/tools/pare", help="the program")
-    parser.add_argument("--work", required=True, help="folder for models and results")
-    parser.add_argument("--data-dir", default="", help="folder that holds mnist/")
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--threads", type=int, default=0)
+    parser = runs.options(__doc__)
     parser.add_argument("--only", default="", help="regular expression on the experiments' keys")
     args = parser.parse_args()
-    seeds = [int(s) for s in args.seeds.split(",")]
-    runs = Runs(args)
+    mnist = MnistRuns(args)
     chosen = [e for e in EXPERIMENTS if re.search(args.only, e.key)]
     for table, title in TITLES.items():
         rows = [e for e in chosen if e.table == table]
         if rows:
-            print_table(title, rows, runs, seeds)
+            print_table(title, rows, mnist)
 
 
 if __name__ == "__main__":

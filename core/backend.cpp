@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <map>
@@ -22,6 +23,7 @@ struct Registry {
   std::mutex mutex;
   Backend backends[device_types];
   std::atomic<bool> present[device_types] = {};
+  std::recursive_mutex turns[device_types];
   std::map<std::string, int, std::less<>> index;
   std::vector<const char*> names;
   // fn[type][index]; a fixed block so that calls need no lock.
@@ -64,6 +66,24 @@ Precision& precision_of_thread() {
   thread_local Precision precision = initial;
   return precision;
 }
+
+// Scratch memory of one call of a kernel.
+struct Scratch {
+  Device device;
+  std::vector<StoragePtr> blocks;
+
+  static Status lend(void* scratch_of, size_t bytes, void** block, char* error) {
+    auto& own = *static_cast<Scratch*>(scratch_of);
+    try {
+      own.blocks.push_back(allocate_storage(bytes, own.device));
+      *block = own.blocks.back()->data;
+      return Status::ok;
+    } catch (const Error& e) {
+      std::snprintf(error, error_length, "%s", e.what());
+      return e.code() == ErrorCode::io ? Status::out_of_memory : Status::failed;
+    }
+  }
+};
 
 }  // namespace
 
@@ -117,8 +137,14 @@ std::vector<std::string> missing_kernels(Device device) {
   return missing;
 }
 
+DeviceTurn::DeviceTurn(Device device)
+    : lock_(device.type == DeviceType::cpu ? std::unique_lock<std::recursive_mutex>()
+                                           : std::unique_lock(registry().turns[int(device.type)])) {
+}
+
 void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction) {
   char text[error_length] = "";
+  const DeviceTurn turn(device);
   if (backend_of(device).copy(to, from, bytes, direction, text) == Status::ok) return;
   fail(ErrorCode::device, "copying {} bytes on {}: {}", bytes, device, text);
 }
@@ -126,6 +152,7 @@ void copy_bytes(Device device, void* to, const void* from, size_t bytes, Directi
 void synchronize(Device device) {
   const Backend& backend = backend_of(device);
   char text[error_length] = "";
+  const DeviceTurn turn(device);
   if (!backend.synchronize || backend.synchronize(text) == Status::ok) return;
   fail(ErrorCode::device, "{}: {}", device, text);
 }
@@ -151,15 +178,17 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   char text[error_length] = "";
   with_error.error = text;
   with_error.precision = current_precision();
+  Scratch scratch{device, {}};
+  with_error.scratch = Scratch::lend;
+  with_error.scratch_of = &scratch;
+  const DeviceTurn turn(device);
   const Status status = fn(with_error);
   if (status == Status::ok) return;
   if (status == Status::out_of_memory) {
-    const PoolStatistics pool = pool_statistics(device);
-    release_cached(device);
-    fail(ErrorCode::io,
-         "kernel '{}' on {}: {}; {} bytes are in use by tensors; {} free ones were given back, so "
-         "a second try may do",
-         r.names[size_t(index_)], device, text, pool.live_bytes, pool.cached_bytes);
+    // The driver may want memory too, to load a kernel say.
+    const size_t freed = release_cached(device);
+    fail(ErrorCode::io, "kernel '{}' on {}: {}{}", r.names[size_t(index_)], device, text,
+         freed ? message("; {} free bytes were given back, so a second try may do", freed) : "");
   }
   // The CPU does not fail: its kernels refuse what they were given (a label out of range).
   const bool refused = status == Status::failed && device.type == DeviceType::cpu;

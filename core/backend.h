@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,9 @@ enum class Precision : int32_t {
   bf16,  // factors rounded to 8 significant bits
 };
 
+constexpr int error_length = 512;
+enum class Status : int32_t { ok = 0, unsupported, out_of_memory, failed };
+
 // Everything a kernel gets. Forward kernels read inputs and write outputs. Backward kernels read
 // what the op saves (inputs, outputs: others have null data) and grad_outputs, and write each
 // grad_inputs[i] whose data is not null: adding to it where accumulate[i], else overwriting.
@@ -52,13 +56,20 @@ struct KernelArgs {
   int input_count = 0, output_count = 0, buffer_count = 0;
   const Attrs* attrs = nullptr;
   bool training = false;
-  Precision precision = Precision::fp32;  // filled in by Kernel from the calling thread's
-  uint64_t key = 0;                       // randomness of keyed ops: (seed, step, node name)
-  char* error = nullptr;  // error_length bytes for a message when the status is not ok
+  // Randomness of keyed ops: (seed, step, node name). In recorded work, where the step is another
+  // at every replay, run_key is the place in device memory that holds the part of seed and step,
+  // and key is mix_keys(*run_key, key).
+  uint64_t key = 0;
+  const uint64_t* run_key = nullptr;
+  // Filled in by Kernel: the calling thread's precision; memory from the device's pool, undefined,
+  // good until the kernel returns (until what it queued is done); error_length bytes for a message
+  // when the status is not ok.
+  Precision precision = Precision::fp32;
+  Status (*scratch)(void* scratch_of, size_t bytes, void** block, char* error) = nullptr;
+  void* scratch_of = nullptr;
+  char* error = nullptr;
 };
 
-constexpr int error_length = 512;
-enum class Status : int32_t { ok = 0, unsupported, out_of_memory, failed };
 using KernelFn = Status (*)(const KernelArgs&);
 
 // Name of a kernel: the op's name and ".forward" or ".backward" ("conv2d.forward"), or any name an
@@ -74,20 +85,25 @@ enum class Direction : int32_t { within, from_host, to_host };
 struct DeviceProperties {
   char name[128] = "";          // as the maker calls it
   uint64_t memory_bytes = 0;    // 0: the host's
-  int32_t capability = 0;       // CUDA compute capability: 90 for 9.0; 0 elsewhere
-  int32_t multiprocessors = 0;  // 0 elsewhere
+  int32_t multiprocessors = 0;  // 0 where the word means nothing
+  // CUDA compute capabilities, 90 for 9.0, or 0: the GPU's, and the one whose instructions its
+  // kernels may use, lower where they were compiled for older GPUs.
+  int32_t gpu_capability = 0, capability = 0;
+  char products[64] = "";  // the library that multiplies matrices; "": own kernels
 };
 
 // Work is queued on one stream of the device in the order of the calls: a kernel may run after its
 // call returned, and a block that was freed may be handed out again at once. `copy` to the host
 // waits for what was queued before it; an error of a kernel may therefore be told by a later call.
-constexpr int backend_abi = 3;
+// One thread at a time calls a backend (DeviceTurn), but for allocate, free, lend and reclaim.
+constexpr int backend_abi = 4;
 struct Backend {
   int abi = backend_abi;
   const char* name = nullptr;
-  void* (*allocate)(size_t bytes) = nullptr;  // null on failure
+  // `error` holds error_length bytes here and below. out_of_memory where less in use would help;
+  // failed where the device cannot be used any more. `block` is set where it returns ok.
+  Status (*allocate)(size_t bytes, void** block, char* error) = nullptr;
   void (*free)(void*) = nullptr;
-  // `error` holds error_length bytes.
   Status (*copy)(void* to, const void* from, size_t bytes, Direction, char* error) = nullptr;
   Status (*synchronize)(char* error) = nullptr;  // null: nothing is ever queued
   // Told when the pool hands a block of `capacity` bytes out for `bytes`, and takes it back: for
@@ -96,8 +112,9 @@ struct Backend {
   void (*reclaim)(void* block, size_t capacity) = nullptr;
   // Recorded work, for DeviceGraph (core/device_graph.h); all null where the device has none.
   // Between begin and end, kernels and copies within the device are recorded with their arguments
-  // instead of run; a copy from or to the host, or waiting, fails then. `end_capture` always ends
-  // it; `graph` is null unless it returns ok. Each replay queues the recorded work once more.
+  // instead of run; a copy from or to the host, or waiting, fails then. Nobody else calls the
+  // device meanwhile, and nothing is freed. `end_capture` always ends it; `graph` is null unless it
+  // returns ok. Each replay queues the recorded work once more.
   Status (*begin_capture)(char* error) = nullptr;
   Status (*end_capture)(void** graph, char* error) = nullptr;
   Status (*replay)(void* graph, char* error) = nullptr;
@@ -124,6 +141,17 @@ std::vector<std::string> missing_kernels(Device device);
 void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction);
 // Waits until everything queued on `device` is done; throws Error{device} where some of it failed.
 void synchronize(Device device);
+
+// While one lives, the thread has the device to itself: calls of others wait. Kernels, copies and
+// waiting take it for the call, a recording from its begin to its end. May be taken again by the
+// thread that has it; free on the CPU.
+class DeviceTurn {
+ public:
+  explicit DeviceTurn(Device device);
+
+ private:
+  std::unique_lock<std::recursive_mutex> lock_;
+};
 
 // The precision of kernels that this thread calls: the innermost scope's, else that of the
 // environment's PARE_PRECISION (fp32, tf32, bf16), else fp32. Backward passes do not remember that

@@ -76,10 +76,17 @@ std::string load_backend(DeviceType type) {
 
 std::string describe(const DeviceProperties& p) {
   std::string text = p.name;
-  if (p.capability)
-    text += message(", compute capability {}.{}, {} multiprocessors", p.capability / 10,
-                    p.capability % 10, p.multiprocessors);
+  const auto version = [](int capability) {
+    return message("{}.{}", capability / 10, capability % 10);
+  };
+  if (p.gpu_capability)
+    text += message(", compute capability {}{}, {} multiprocessors", version(p.gpu_capability),
+                    p.capability < p.gpu_capability
+                        ? message(" (its kernels are compiled for {})", version(p.capability))
+                        : "",
+                    p.multiprocessors);
   if (p.memory_bytes) text += message(", {} GB", double(p.memory_bytes / 100000000) / 10);
+  if (p.products[0]) text += message(", matrix products by {}", p.products);
   return text;
 }
 

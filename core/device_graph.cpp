@@ -1,6 +1,6 @@
 #include "core/device_graph.h"
 
-#include <exception>
+#include <tuple>
 #include <utility>
 
 #include "core/backend.h"
@@ -8,8 +8,55 @@
 
 namespace pare {
 namespace {
+
 thread_local bool is_recording = false;
-}
+
+// One recording, from its begin to its end: the device's turn, the reserve, and the backend's own.
+class Capture {
+ public:
+  explicit Capture(Device device) : turn_(device), device_(device), backend_(backend_of(device)) {
+    // What was run before, the same step say, left its blocks in the pool, which a recording cannot
+    // take; kept, they would double what the step needs.
+    release_cached(device);
+    reserve_ = open_reserve(device);
+    if (backend_.begin_capture(text_) != Status::ok) {
+      close_reserve(device);
+      drop_reserve(device, reserve_);
+      throw Error(ErrorCode::device, text_);
+    }
+    is_recording = true;
+  }
+  ~Capture() {
+    if (is_recording) end();
+    if (graph_) backend_.drop_graph(graph_);
+    if (reserve_) drop_reserve(device_, reserve_);
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  // The graph and its reserve, which become the caller's.
+  std::pair<void*, int32_t> finish() {
+    if (end() != Status::ok) throw Error(ErrorCode::device, text_);
+    return {std::exchange(graph_, nullptr), std::exchange(reserve_, 0)};
+  }
+
+ private:
+  Status end() {
+    is_recording = false;
+    const Status status = backend_.end_capture(&graph_, text_);
+    close_reserve(device_);
+    return status;
+  }
+
+  DeviceTurn turn_;
+  Device device_;
+  const Backend& backend_;
+  int32_t reserve_ = 0;
+  void* graph_ = nullptr;
+  char text_[error_length] = "";
+};
+
+}  // namespace
 
 bool DeviceGraph::recording() { return is_recording; }
 
@@ -17,41 +64,35 @@ bool DeviceGraph::supported(Device device) { return backend_of(device).begin_cap
 
 std::string DeviceGraph::record(Device device, const std::function<void()>& work) {
   drop();
-  const Backend& backend = backend_of(device);
-  if (!backend.begin_capture) return message("{} records no work", device);
-  char text[error_length] = "";
-  if (backend.begin_capture(text) != Status::ok) return text;
-  device_ = device;
-  reserve_ = open_reserve(device);
-  std::string reason;
-  std::exception_ptr thrown;
-  is_recording = true;
+  if (!supported(device)) return message("{} records no work", device);
+  check(!is_recording, "a step is being recorded on {} already", device);
   try {
+    Capture capture(device);
     work();
+    std::tie(graph_, reserve_) = capture.finish();
+    device_ = device;
+    return {};
   } catch (const Error& e) {
-    reason = e.what();
-    if (e.code() != ErrorCode::device) thrown = std::current_exception();
-  } catch (...) {
-    thrown = std::current_exception();
+    if (e.code() != ErrorCode::device && e.code() != ErrorCode::io) throw;
+    return e.what();
   }
-  is_recording = false;
-  const Status status = backend.end_capture(&graph_, text);
-  close_reserve(device);
-  if (reason.empty() && status != Status::ok) reason = text;
-  if (thrown || !reason.empty()) drop();
-  if (thrown) std::rethrow_exception(thrown);
-  return reason;
 }
 
 void DeviceGraph::replay() {
   check(recorded(), "nothing is recorded");
   char text[error_length] = "";
-  if (backend_of(device_).replay(graph_, text) != Status::ok)
-    fail(ErrorCode::device, "a recorded step on {}: {}", device_, text);
+  const DeviceTurn turn(device_);
+  const Status status = backend_of(device_).replay(graph_, text);
+  if (status == Status::ok) return;
+  fail(status == Status::out_of_memory ? ErrorCode::io : ErrorCode::device,
+       "a recorded step on {}: {}", device_, text);
 }
 
 void DeviceGraph::drop() {
-  if (graph_) backend_of(device_).drop_graph(std::exchange(graph_, nullptr));
+  if (graph_) {
+    const DeviceTurn turn(device_);
+    backend_of(device_).drop_graph(std::exchange(graph_, nullptr));
+  }
   if (reserve_) drop_reserve(device_, std::exchange(reserve_, 0));
 }
 

@@ -23,8 +23,9 @@ class DeviceGraph {
   static bool supported(Device device);
   static bool recording();  // whether this thread's work is being recorded
   // Runs `work` with recording on: nothing of it is computed until replay(). Where it cannot be
-  // recorded, because it reads a value back say, the reason is returned and nothing is kept. What
-  // `work` throws for another reason is thrown.
+  // recorded, because it reads a value back or there is no memory for it say, the reason is
+  // returned and nothing is kept. What `work` throws for another reason is thrown. Other threads
+  // that call the device wait meanwhile.
   std::string record(Device device, const std::function<void()>& work);
   bool recorded() const { return graph_ != nullptr; }
   void replay();

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "core/backend.h"
 
@@ -36,6 +37,7 @@ struct Pool {
   FreeList free;
   std::map<int32_t, FreeList> reserves;
   int32_t open = 0, last_reserve = 0;
+  std::thread::id opener;
   PoolStatistics statistics;
   decltype(Backend::lend) lend = nullptr;
   decltype(Backend::reclaim) reclaim = nullptr;
@@ -59,15 +61,46 @@ void each_free(const FreeList& list, F&& f) {
     for (Storage* s = head; s;) f(*std::exchange(s, s->next_free));
 }
 
-void drain(Pool& pool) {
+size_t drain(Pool& pool) {
+  size_t bytes = 0;
+  if (pool.open) return bytes;
   for (Storage*& head : pool.free.head) {
     while (head) {
       Storage* s = std::exchange(head, head->next_free);
-      pool.statistics.cached_bytes -= s->capacity;
+      bytes += s->capacity;
       backend_of(s->device).free(s->data);
       delete s;
     }
   }
+  pool.statistics.cached_bytes -= bytes;
+  return bytes;
+}
+
+// A block of the device's, of `capacity` bytes. The pool is locked, but while a recording of
+// another thread is waited for, during which nothing can be given back.
+void* ask_device(Pool& pool, std::unique_lock<std::mutex>& lock, size_t capacity, Device device) {
+  const Backend& backend = backend_of(device);
+  pool.lend = backend.lend;
+  pool.reclaim = backend.reclaim;
+  void* data = nullptr;
+  char text[error_length] = "";
+  Status status = backend.allocate(capacity, &data, text);
+  if (status == Status::out_of_memory) {
+    lock.unlock();
+    const DeviceTurn turn(device);
+    lock.lock();
+    drain(pool);
+    status = backend.allocate(capacity, &data, text);
+  }
+  ++pool.statistics.system_allocations;
+  if (status == Status::ok) return data;
+  check(status == Status::out_of_memory, ErrorCode::device, "allocating {} bytes on {}: {}",
+        capacity, device, text);
+  fail(ErrorCode::io,
+       "out of memory on {}: {} bytes wanted, {} in use by tensors, {} kept for recorded steps; "
+       "nothing free is left. Use a smaller --batch{}",
+       device, capacity, pool.statistics.live_bytes, pool.statistics.cached_bytes,
+       device.type == DeviceType::cpu ? "" : ", or --device cpu");
 }
 
 }  // namespace
@@ -76,39 +109,28 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
   check(bytes < (size_t(1) << 46), ErrorCode::io, "cannot allocate {} bytes", bytes);
   const int size_class = class_of(bytes);
   Pool& pool = pool_of(device);
-  const std::lock_guard lock(pool.mutex);
-  Storage*& head = list_of(pool, pool.open).head[size_class];
+  std::unique_lock lock(pool.mutex);
+  const int32_t reserve = pool.open && pool.opener == std::this_thread::get_id() ? pool.open : 0;
+  Storage*& head = list_of(pool, reserve).head[size_class];
   Storage* s = head;
   if (s) {
     head = s->next_free;
     pool.statistics.cached_bytes -= s->capacity;
   } else {
     const size_t capacity = class_bytes(size_class);
-    const Backend& backend = backend_of(device);
-    pool.lend = backend.lend;
-    pool.reclaim = backend.reclaim;
-    void* data = backend.allocate(capacity);
-    if (!data) {
-      drain(pool);
-      data = backend.allocate(capacity);
-    }
-    check(data != nullptr, ErrorCode::io,
-          "out of memory on {}: {} bytes wanted, {} in use by tensors, {} kept for recorded steps; "
-          "nothing free is left. Use a smaller --batch{}",
-          device, capacity, pool.statistics.live_bytes, pool.statistics.cached_bytes,
-          device.type == DeviceType::cpu ? "" : ", or --device cpu");
+    void* data = ask_device(pool, lock, capacity, device);
     s = new Storage;
-    s->reserve = pool.open;
+    s->reserve = reserve;
     s->data = data;
     s->capacity = capacity;
     s->size_class = size_class;
     s->device = device;
-    ++pool.statistics.system_allocations;
   }
   PoolStatistics& st = pool.statistics;
   st.live_bytes += s->capacity;
   if (st.live_bytes > st.peak_bytes) st.peak_bytes = st.live_bytes;
-  if (pool.lend) pool.lend(s->data, bytes, s->capacity);
+  // A recording lends a block for several sizes in turn, and a replay uses it for all of them.
+  if (pool.lend) pool.lend(s->data, reserve ? s->capacity : bytes, s->capacity);
   return StoragePtr(s);
 }
 
@@ -141,10 +163,10 @@ void reset_peak(Device device) {
   pool.statistics.peak_bytes = pool.statistics.live_bytes;
 }
 
-void release_cached(Device device) {
+size_t release_cached(Device device) {
   Pool& pool = pool_of(device);
   const std::lock_guard lock(pool.mutex);
-  drain(pool);
+  return drain(pool);
 }
 
 int32_t open_reserve(Device device) {
@@ -152,6 +174,7 @@ int32_t open_reserve(Device device) {
   const std::lock_guard lock(pool.mutex);
   check(pool.open == 0, "a step is being recorded on {} already", device);
   pool.open = ++pool.last_reserve;
+  pool.opener = std::this_thread::get_id();
   pool.reserves[pool.open];
   return pool.open;
 }

@@ -51,6 +51,7 @@ class StoragePtr {
 
 // At least `bytes` bytes on `device`, from its pool. Where the device has no more, the pool's free
 // blocks are given back and it is asked once more; then it throws Error{io} with the amounts.
+// Error{device} where the device fails otherwise.
 StoragePtr allocate_storage(size_t bytes, Device device = {});
 
 struct PoolStatistics {
@@ -61,12 +62,14 @@ struct PoolStatistics {
 };
 PoolStatistics pool_statistics(Device device = {});
 void reset_peak(Device device = {});
-void release_cached(Device device = {});  // gives the free blocks back to the system
+// Gives the free blocks back to the system and returns their bytes. While a reserve is open it does
+// nothing: a CUDA graph that is being recorded may be spoilt by memory that is freed meanwhile.
+size_t release_cached(Device device = {});
 
 // Reserves: blocks whose addresses recorded work holds (DeviceGraph). While a reserve is open, what
-// is allocated on the device comes from it alone, and what is freed returns to it. Closed, its
-// blocks wait for the replays, until it is dropped and they go back to the pool. One may be open at
-// a time.
+// the thread that opened it allocates on the device comes from it alone, and returns to it when it
+// is freed. Closed, its blocks wait for the replays, until it is dropped and they go back to the
+// pool. One may be open at a time.
 int32_t open_reserve(Device device);
 void close_reserve(Device device);
 void drop_reserve(Device device, int32_t reserve);

@@ -1,6 +1,8 @@
 // Matrix products on row-major matrices on the device, float and double.
 #pragma once
 
+#include <string>
+
 #include "cuda/host.h"
 
 namespace pare::cuda {
@@ -24,8 +26,10 @@ struct Gemm {
 template <class T>
 void gemm(const Gemm<T>& args);
 
-// By the maker's library where there is one (cuBLAS on a GPU; none in the emulation); false where
-// it cannot.
+// By the maker's library where there is one (cuBLASLt on a GPU; none in the emulation); false where
+// it cannot, for want of memory say.
 bool vendor_gemm(const Gemm<float>& args);
+// The library with its version; "" where there is none.
+std::string vendor_gemm_name();
 
 }  // namespace pare::cuda

@@ -3,8 +3,8 @@
 // our own (cuda/gemm.cu), as they are with PARE_CUBLAS=0 and where cuBLASLt knows no algorithm.
 //
 // cuBLASLt sees columns where we have rows: C^T = op(B)^T op(A)^T, and a bias per column of C is
-// one per row there. An algorithm is asked for once a shape and kept, and its workspace is scratch
-// of one size: the same bits run to run on one kind of GPU.
+// one per row there. An algorithm is asked for once a shape and alignment and kept: the same bits
+// run to run on one kind of GPU, as long as there is memory for its workspace.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
@@ -17,7 +17,8 @@
 namespace pare::cuda {
 namespace {
 
-constexpr size_t workspace_bytes = size_t(32) << 20;
+// The most that an algorithm may ask for besides.
+constexpr size_t largest_workspace = size_t(32) << 20;
 
 // The functions we call, by their own types.
 struct Library {
@@ -31,6 +32,7 @@ struct Library {
   decltype(&cublasLtMatmulPreferenceDestroy) destroy_preference = nullptr;
   decltype(&cublasLtMatmulAlgoGetHeuristic) find = nullptr;
   decltype(&cublasLtMatmul) multiply = nullptr;
+  decltype(&cublasLtGetVersion) version = nullptr;
 
   Library() {
     const char* wanted = std::getenv("PARE_CUBLAS");
@@ -41,13 +43,14 @@ struct Library {
       function = reinterpret_cast<std::decay_t<decltype(function)>>(::dlsym(library, name));
       return function != nullptr;
     };
-    const bool whole =
-        get(create, "cublasLtCreate") && get(describe, "cublasLtMatmulDescCreate") &&
-        get(set, "cublasLtMatmulDescSetAttribute") && get(layout, "cublasLtMatrixLayoutCreate") &&
-        get(prefer, "cublasLtMatmulPreferenceCreate") &&
-        get(set_preference, "cublasLtMatmulPreferenceSetAttribute") &&
-        get(destroy_preference, "cublasLtMatmulPreferenceDestroy") &&
-        get(find, "cublasLtMatmulAlgoGetHeuristic") && get(multiply, "cublasLtMatmul");
+    const bool whole = get(create, "cublasLtCreate") && get(describe, "cublasLtMatmulDescCreate") &&
+                       get(set, "cublasLtMatmulDescSetAttribute") &&
+                       get(layout, "cublasLtMatrixLayoutCreate") &&
+                       get(prefer, "cublasLtMatmulPreferenceCreate") &&
+                       get(set_preference, "cublasLtMatmulPreferenceSetAttribute") &&
+                       get(destroy_preference, "cublasLtMatmulPreferenceDestroy") &&
+                       get(find, "cublasLtMatmulAlgoGetHeuristic") &&
+                       get(multiply, "cublasLtMatmul") && get(version, "cublasLtGetVersion");
     if (!whole || create(&handle) != CUBLAS_STATUS_SUCCESS) handle = nullptr;
   }
 };
@@ -61,10 +64,13 @@ struct Plan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;  // of C^T = A B
   cublasLtMatmulAlgo_t algorithm{};
+  size_t workspace = 0;  // bytes
   bool known = false;
 };
+// m, n, k; transposed a and b; accumulate, ReLU; precision; alignment of the matrices and of the
+// bias (0: none).
 using Key =
-    std::tuple<int64_t, int64_t, int64_t, bool, bool, bool, bool, bool, Precision, unsigned>;
+    std::tuple<int64_t, int64_t, int64_t, bool, bool, bool, bool, Precision, unsigned, unsigned>;
 
 cublasComputeType_t compute_type(Precision precision) {
   switch (precision) {
@@ -108,8 +114,8 @@ Plan make_plan(const Gemm<float>& g, unsigned alignment) {
   cublasLtMatmulPreference_t preference = nullptr;
   done(lt.prefer(&preference));
   if (!ok) return plan;
-  done(lt.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
-                         sizeof workspace_bytes));
+  done(lt.set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &largest_workspace,
+                         sizeof largest_workspace));
   for (const auto attribute :
        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -124,10 +130,30 @@ Plan make_plan(const Gemm<float>& g, unsigned alignment) {
   lt.destroy_preference(preference);
   plan.known = ok && count == 1 && found.state == CUBLAS_STATUS_SUCCESS;
   plan.algorithm = found.algo;
+  plan.workspace = found.workspaceSize;
   return plan;
 }
 
+// What a failed product means: throws where it is the device that failed, or where part of it may
+// have run. Otherwise the library has no way to compute it.
+void judge(cublasStatus_t status) {
+  require(cudaGetLastError());
+  cudaStreamCaptureStatus unused;  // tells errors of earlier work, also while it is recorded
+  require(cudaStreamIsCapturing(stream(), &unused));
+  if (status == CUBLAS_STATUS_EXECUTION_FAILED || status == CUBLAS_STATUS_INTERNAL_ERROR)
+    throw Failure(Status::failed, "cuBLASLt reports status " + std::to_string(int(status)) +
+                                      "; PARE_CUBLAS=0 takes pare's own products");
+}
+
 }  // namespace
+
+std::string vendor_gemm_name() {
+  const Library& lt = library();
+  if (!lt.handle) return {};
+  const size_t v = lt.version();  // 13.0.2 is 130002
+  return "cuBLASLt " + std::to_string(v / 10000) + "." + std::to_string(v / 100 % 100) + "." +
+         std::to_string(v % 100);
+}
 
 bool vendor_gemm(const Gemm<float>& g) {
   const Library& lt = library();
@@ -136,23 +162,31 @@ bool vendor_gemm(const Gemm<float>& g) {
   for (const void* p : {static_cast<const void*>(g.b), static_cast<const void*>(g.c)})
     alignment = std::min(alignment, alignment_of(p));
   static auto* plans = new std::map<Key, Plan>;
-  const Key key{g.m,          g.n,    g.k,          g.a_transposed, g.b_transposed,
-                g.accumulate, g.relu, bool(g.bias), g.precision,    alignment};
+  const Key key{
+      g.m,          g.n,    g.k,         g.a_transposed, g.b_transposed,
+      g.accumulate, g.relu, g.precision, alignment,      g.bias ? alignment_of(g.bias) : 0};
   auto at = plans->find(key);
   if (at == plans->end()) at = plans->emplace(key, make_plan(g, alignment)).first;
-  const Plan& plan = at->second;
+  Plan& plan = at->second;
   if (!plan.known) return false;
   if (g.bias && lt.set(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &g.bias, sizeof g.bias) !=
                     CUBLAS_STATUS_SUCCESS)
     return false;
+  void* workspace = nullptr;
+  try {
+    if (plan.workspace) workspace = scratch_bytes(plan.workspace);
+  } catch (const Failure& failure) {
+    if (failure.status != Status::out_of_memory) throw;
+    return false;  // our own products need less
+  }
   const float one = 1, beta = g.accumulate ? 1 : 0;
-  const cublasStatus_t status = lt.multiply(
-      lt.handle, plan.product, &one, g.b, plan.a, g.a, plan.b, &beta, g.c, plan.c, g.c, plan.c,
-      &plan.algorithm, scratch_bytes(workspace_bytes), workspace_bytes, stream());
-  if (status != CUBLAS_STATUS_SUCCESS)
-    throw Failure(Status::failed, "cuBLASLt reports status " + std::to_string(int(status)) +
-                                      "; PARE_CUBLAS=0 takes pare's own products");
-  return true;
+  const cublasStatus_t status =
+      lt.multiply(lt.handle, plan.product, &one, g.b, plan.a, g.a, plan.b, &beta, g.c, plan.c, g.c,
+                  plan.c, &plan.algorithm, workspace, plan.workspace, stream());
+  if (status == CUBLAS_STATUS_SUCCESS) return true;
+  judge(status);
+  plan.known = false;
+  return false;
 }
 
 }  // namespace pare::cuda

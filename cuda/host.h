@@ -6,7 +6,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <mutex>
 
 #include "core/backend.h"
 #include "core/typed.h"
@@ -19,21 +18,27 @@ namespace pare::cuda {
 Stream stream();
 const DeviceProperties& properties();
 
-// `count` elements of device memory, undefined, for the kernels that the running row launches.
+// `count` elements of device memory, undefined, for the kernels that the running row launches. From
+// the pool of the device, like a tensor that lives as long as the row.
 void* scratch_bytes(size_t bytes);
 template <class T>
 T* scratch(int64_t count) {
   return static_cast<T*>(scratch_bytes(size_t(count) * sizeof(T)));
 }
-void begin_row();  // gives back the scratch of the row before
-std::mutex& row_mutex();
+// Where scratch comes from while one lives. Rows run one at a time (DeviceTurn).
+class RowScope {
+ public:
+  explicit RowScope(const KernelArgs& args);
+  ~RowScope();
+  RowScope(const RowScope&) = delete;
+  RowScope& operator=(const RowScope&) = delete;
+};
 
 // A row without its exceptions; {"fill", 1, guarded<fill>} is an entry of the table.
 template <KernelFn row>
 Status guarded(const KernelArgs& args) {
   try {
-    const std::lock_guard lock(row_mutex());
-    begin_row();
+    const RowScope scope(args);
     return row(args);
   } catch (const Failure& failure) {
     std::snprintf(args.error, error_length, "%s", failure.what());

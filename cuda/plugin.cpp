@@ -1,4 +1,5 @@
 // The plug-in's entry: the backend's table, the same for the GPU and for its emulation.
+#include "cuda/gemm.h"
 #include "cuda/rows.h"
 #include "cuda/runtime.h"
 
@@ -13,6 +14,8 @@ extern "C" __attribute__((visibility("default"))) const pare::Backend* pare_back
   using namespace pare;
   static Backend backend;
   if (!cuda::start_device(cuda::found, why)) return nullptr;
+  std::snprintf(cuda::found.products, sizeof cuda::found.products, "%s",
+                cuda::vendor_gemm_name().c_str());
   cuda::describe_backend(backend);
   backend.properties = cuda::found;
   backend.rows = cuda::all_rows().data();

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include "cuda/fault.h"
 #include "cuda/host.h"
@@ -17,23 +16,58 @@ namespace {
 
 Trouble trouble_of(cudaError_t result) {
   switch (result) {
-    case cudaErrorInsufficientDriver: {
+    case cudaErrorInsufficientDriver:
+    case cudaErrorCallRequiresNewerDriver: {
       int driver = 0;
       cudaDriverGetVersion(&driver);
       return driver == 0 ? Trouble::no_driver : Trouble::old_driver;
     }
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorCompatNotSupportedOnDevice:
+      return Trouble::old_driver;
+    case cudaErrorStubLibrary:
+      return Trouble::no_driver;
     case cudaErrorNoDevice:
       return Trouble::no_gpu;
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorDeviceAlreadyInUse:
+    case cudaErrorSystemNotReady:
+    case cudaErrorMpsConnectionFailed:
+    case cudaErrorMpsServerNotReady:
+    case cudaErrorMpsMaxClientsReached:
+    case cudaErrorMpsMaxConnectionsReached:
+      return Trouble::busy_gpu;
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidDeviceFunction:
+    case cudaErrorInvalidKernelImage:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorJitCompilationDisabled:
       return Trouble::no_kernel_image;
     case cudaErrorMemoryAllocation:
       return Trouble::out_of_memory;
+    // Those of which driver_types.h says that the process must be ended and started again, and a
+    // few after which nothing works either.
     case cudaErrorIllegalAddress:
-    case cudaErrorLaunchFailure:
-    case cudaErrorECCUncorrectable:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidPc:
     case cudaErrorHardwareStackError:
-    case cudaErrorDevicesUnavailable:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorMpsClientTerminated:
+    case cudaErrorMpsRpcFailure:
+    case cudaErrorExternalDevice:
+    case cudaErrorUnknown:
+#if CUDART_VERSION >= 12080
+    case cudaErrorContained:
+    case cudaErrorTensorMemoryLeak:
+#endif
       return Trouble::lost;
     default:
       return Trouble::other;
@@ -54,6 +88,7 @@ std::string text_of(cudaError_t result) {
 
 Status tell(cudaError_t result, char* error) {
   if (result == cudaSuccess) return Status::ok;
+  cudaGetLastError();  // an error of one call must not be told again by the next
   std::snprintf(error, error_length, "%s", text_of(result).c_str());
   return result == cudaErrorMemoryAllocation ? Status::out_of_memory : Status::failed;
 }
@@ -61,7 +96,13 @@ Status tell(cudaError_t result, char* error) {
 cudaStream_t the_stream = nullptr;
 bool capturing = false;
 
+Status refuse(const char* what, char* error) {
+  std::snprintf(error, error_length, "%s cannot be recorded", what);
+  return Status::failed;
+}
+
 Status synchronize(char* error) {
+  if (capturing) return refuse("waiting for the device", error);
   const Status status = tell(cudaStreamSynchronize(the_stream), error);
   return status == Status::ok ? tell_fault(error) : status;
 }
@@ -69,10 +110,8 @@ Status synchronize(char* error) {
 Status copy(void* to, const void* from, size_t bytes, Direction direction, char* error) {
   static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyDeviceToDevice, cudaMemcpyHostToDevice,
                                              cudaMemcpyDeviceToHost};
-  if (capturing && direction != Direction::within) {
-    std::snprintf(error, error_length, "a copy from or to the host cannot be recorded");
-    return Status::failed;
-  }
+  if (capturing && direction != Direction::within)
+    return refuse("a copy from or to the host", error);
   const Status status =
       tell(cudaMemcpyAsync(to, from, bytes, kinds[int(direction)], the_stream), error);
   if (status != Status::ok || direction == Direction::within) return status;
@@ -104,18 +143,6 @@ Status replay(void* graph, char* error) {
   return tell(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), the_stream), error);
 }
 
-// Scratch memory: blocks that only grow. One that became too small stays, because work that is
-// queued, or captured in a graph, still uses it.
-struct Scratch {
-  std::vector<void*> retired;
-  char* block = nullptr;
-  size_t size = 0, used = 0;
-};
-Scratch& pool() {
-  static auto* s = new Scratch;
-  return *s;
-}
-
 }  // namespace
 
 void require(cudaError_t result) {
@@ -127,69 +154,48 @@ void require(cudaError_t result) {
 
 Stream stream() { return the_stream; }
 
-std::mutex& row_mutex() {
-  static auto* m = new std::mutex;
-  return *m;
-}
-
-void begin_row() { pool().used = 0; }
-
-void* scratch_bytes(size_t bytes) {
-  Scratch& s = pool();
-  const size_t whole = (bytes + 255) / 256 * 256;
-  if (s.used + whole > s.size) {
-    size_t size = std::max<size_t>(2 * (s.used + whole), size_t(1) << 20);
-    void* block = nullptr;
-    if (cudaMalloc(&block, size) == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      size = whole;  // room to grow is a wish only
-      require(cudaMalloc(&block, size));
-    }
-    if (s.block) s.retired.push_back(s.block);
-    s.block = static_cast<char*>(block);
-    s.size = size;
-    s.used = 0;
-  }
-  void* p = s.block + s.used;
-  s.used += whole;
-  return p;
-}
-
 namespace {
 __global__ void probe() {}
 }  // namespace
 
 bool start_device(DeviceProperties& p, char* why) {
+  const auto say = [&](const std::string& text) {
+    std::snprintf(why, error_length, "%s", text.c_str());
+    return false;
+  };
+  // What would be the end of a running process is here one of a start: what CUDA says will do.
   const auto works = [&](cudaError_t result) {
-    const std::string more = remedy(result);
-    if (result != cudaSuccess)
-      std::snprintf(why, error_length, "%s",
-                    more.empty() ? cudaGetErrorString(result) : more.c_str());
-    return result == cudaSuccess;
+    if (result == cudaSuccess) return true;
+    const bool known = trouble_of(result) != Trouble::lost && !remedy(result).empty();
+    return say(known ? remedy(result)
+                     : std::string("the GPU cannot be used: ") + cudaGetErrorString(result) +
+                           "; use --device cpu");
   };
   int count = 0;
   cudaDeviceProp found;
-  if (!works(cudaGetDeviceCount(&count)) || !works(cudaGetDeviceProperties(&found, 0)) ||
-      !works(cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking)))
+  if (!works(cudaGetDeviceCount(&count)) || !works(cudaGetDeviceProperties(&found, 0)))
     return false;
-  std::snprintf(p.name, sizeof p.name, "%s", found.name);
+  std::snprintf(p.name, sizeof p.name, "%.127s", found.name);
   p.memory_bytes = found.totalGlobalMem;
-  p.capability = found.major * 10 + found.minor;
+  p.gpu_capability = found.major * 10 + found.minor;
   p.multiprocessors = found.multiProcessorCount;
+  if (p.gpu_capability < oldest_capability) return say(remedy(Trouble::old_gpu));
+  if (!works(cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking))) return false;
   void* record = nullptr;  // the host's memory, at the same address for both
   if (!works(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped))) return false;
   set_fault_record(static_cast<Fault*>(record));
   cudaFuncAttributes attributes;  // fails where the plug-in holds no code for this GPU
-  return works(cudaFuncGetAttributes(&attributes, probe));
+  if (!works(cudaFuncGetAttributes(&attributes, probe))) return false;
+  // A GPU may run code that was compiled for an older one. Then __CUDA_ARCH__ was the older one's,
+  // and kernels for tensor cores that it lacked are empty.
+  p.capability = std::min(p.gpu_capability, attributes.ptxVersion);
+  return true;
 }
 
 void describe_backend(Backend& b) {
   b.name = "cuda";
-  b.allocate = [](size_t bytes) {
-    void* block = nullptr;
-    if (cudaMalloc(&block, bytes) == cudaSuccess) return block;
-    cudaGetLastError();
-    return static_cast<void*>(nullptr);
+  b.allocate = [](size_t bytes, void** block, char* error) {
+    return tell(cudaMalloc(block, bytes), error);
   };
   b.free = [](void* block) { cudaFree(block); };
   b.copy = copy;

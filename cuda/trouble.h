@@ -10,11 +10,16 @@ enum class Trouble {
   no_driver,
   old_driver,
   no_gpu,
+  old_gpu,
+  busy_gpu,
   no_kernel_image,
   out_of_memory,
   lost,  // by an error that the process does not recover from
   other
 };
+
+// What kernels are written for: Turing. CUDA 13 compiles for nothing older.
+constexpr int oldest_capability = 75;
 
 // CUDA writes version 13.1 as 13010.
 inline std::string cuda_version(int number) {
@@ -28,9 +33,17 @@ inline std::string remedy(Trouble trouble, int driver = 0, int runtime = 0) {
       return "no NVIDIA driver is installed; install one, or use --device cpu";
     case Trouble::old_driver:
       return "the NVIDIA driver is too old: it serves CUDA " + cuda_version(driver) +
-             ", this plug-in needs " + cuda_version(runtime) + "; update it, or use --device cpu";
+             ", this plug-in needs " + cuda_version(runtime) +
+             "; update it (its parts must be of one version), or use --device cpu";
     case Trouble::no_gpu:
       return "there is no NVIDIA GPU (or CUDA_VISIBLE_DEVICES hides it); use --device cpu";
+    case Trouble::old_gpu:
+      return "this GPU is older than compute capability 7.5, which the kernels need; use --device "
+             "cpu";
+    case Trouble::busy_gpu:
+      return "the GPU is taken: another process holds it for itself alone (compute mode "
+             "exclusive), or it is not ready; nvidia-smi tells. Wait, name another in "
+             "CUDA_VISIBLE_DEVICES, or use --device cpu";
     case Trouble::no_kernel_image:
       return "the plug-in holds no kernels for this GPU; build it with its number in "
              "PARE_CUDA_ARCHITECTURES, or use --device cpu";

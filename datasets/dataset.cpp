@@ -29,7 +29,16 @@ Tensor gather(const Tensor& from, std::span<const int64_t> indices) {
 Shape Examples::shape() const { return {images.size(1), images.size(2), images.size(3)}; }
 
 Examples Examples::to(Device device) const {
-  return size() ? Examples{images.to(device), labels.to(device)} : Examples{};
+  if (!size()) return {};
+  try {
+    return {images.to(device), labels.to(device)};
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::io) throw;
+    fail(ErrorCode::io,
+         "{} examples of {} bytes each do not fit into the memory of {}, where all of "
+         "them are kept; take fewer ('train' has --images), or --device cpu. ({})",
+         size(), int64_t(images.bytes()) / size(), device, e.what());
+  }
 }
 
 Examples Examples::slice(std::span<const int64_t> indices) const {

@@ -1,5 +1,8 @@
 #include "optim/recorded_step.h"
 
+#include "autograd/run.h"
+#include "core/random.h"
+
 namespace pare {
 
 void RecordedStep::look_at(const Batch& batch) {
@@ -13,6 +16,14 @@ void RecordedStep::look_at(const Batch& batch) {
     add(p.state().mask);
   }
   for (const Buffer& b : buffers_) add(b.value());
+}
+
+// By kernels that are queued, which nothing waits for.
+void RecordedStep::write_key() const {
+  const RunKey run = run_key();
+  const uint64_t key = mix_keys(run.seed, run.step);
+  for (int64_t half = 0; half < 2; ++half)
+    key_.rows(half, half + 1).fill(double(int32_t(uint32_t(key >> (32 * half)))));
 }
 
 void RecordedStep::run(Graph& graph, const Batch& batch, const std::function<void()>& work) {
@@ -29,7 +40,10 @@ void RecordedStep::run(Graph& graph, const Batch& batch, const std::function<voi
     return work();
   }
   if (!recorded_.recorded()) {
+    key_ = Tensor::empty({2}, DType::i32, Format::plain, device);
+    const RecordedRunKeyScope key(static_cast<const uint64_t*>(key_.raw()));
     refusal_ = recorded_.record(device, work);
+    if (!key.used()) key_ = Tensor();
     with_gradient_.clear();
     for (Param& p : params_) {
       if (p.has_grad()) with_gradient_.push_back(p);
@@ -37,6 +51,7 @@ void RecordedStep::run(Graph& graph, const Batch& batch, const std::function<voi
     }
     if (!refusal_.empty()) return work();
   }
+  if (key_.defined()) write_key();
   recorded_.replay();
   ++replays_;
   for (const Param& p : with_gradient_) p.state().has_grad = true;

@@ -3,9 +3,8 @@
 // hundreds of kernels. Results are those of the kernels run one by one, to the bit.
 //
 // What changes between steps stays outside or in tensors: the batch is made in the same tensors,
-// and the learning rate, the count of steps and the factor of clipping belong to the update, which
-// follows the replay. Random numbers have their key in the arguments of their kernels, so networks
-// that draw them are not recorded.
+// the key of random numbers (seed and step) is written to one before each replay, and the learning
+// rate, the count of steps and the factor of clipping belong to the update, which follows it.
 #pragma once
 
 #include <functional>
@@ -28,11 +27,13 @@ class RecordedStep {
 
  private:
   void look_at(const Batch& batch);
+  void write_key() const;
   DeviceGraph recorded_;
   std::vector<Param> params_;
   std::vector<Buffer> buffers_;
   std::vector<const void*> last_, now_;  // the tensors that a step works on
   std::vector<Param> with_gradient_;
+  Tensor key_;  // mix_keys(seed, step) as two halves, low first; undefined where nothing is drawn
   std::string refusal_;
   int64_t replays_ = 0;
 };

@@ -183,8 +183,9 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
 }
 
 bool Trainer::recordable() const {
-  return options_.record && std::all_of(hooks_.begin(), hooks_.end(),
-                                        [](const auto& hook) { return hook->recordable(); });
+  return options_.record && loss_recordable_ &&
+         std::all_of(hooks_.begin(), hooks_.end(),
+                     [](const auto& hook) { return hook->recordable(); });
 }
 
 void Trainer::compute_gradients(const Batch& batch) {
@@ -265,6 +266,7 @@ TrainReport Trainer::run() {
   Progress progress(options_.quiet);
   for (const auto& hook : hooks_) hook->start(moment());
   Batch batch;
+  bool told = false;
   for (; state_.epoch < options_.epochs;) {
     loader_->start_epoch(state_.epoch, state_.batch);
     double start = now();
@@ -272,6 +274,8 @@ TrainReport Trainer::run() {
     const int64_t first_batch = state_.batch;
     while (loader_->next(batch)) {
       train_step(batch);
+      if (const std::string& why = recorded_.refusal(); !why.empty() && !std::exchange(told, true))
+        progress.line("note: steps are queued kernel by kernel, not recorded and replayed: " + why);
       const double t = now();
       const int64_t done = state_.batch - first_batch, left = steps() - state_.step;
       const double rate = double(done) / (t - began);

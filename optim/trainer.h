@@ -91,7 +91,13 @@ class Trainer {
   // trainer.
   Trainer(Checkpoint& checkpoint, const Dataset& data);
 
-  void set_loss(LossFn loss) { loss_ = std::move(loss); }
+  // `recordable`: every step runs the same ops on the tensors it is given, and numbers of the host
+  // (a weight that falls, a table looked up by index) never change, so that a device may replay a
+  // step it recorded.
+  void set_loss(LossFn loss, bool recordable = false) {
+    loss_ = std::move(loss);
+    loss_recordable_ = recordable;
+  }
   // A hook for this run; where it is a resumed one, with the state that the checkpoint holds.
   void add(std::shared_ptr<TrainHook> hook);
   // A hook that is one function, called before each step with its number and that of all steps.
@@ -135,6 +141,7 @@ class Trainer {
   Tensor step_loss_, step_correct_;  // of the last step, one element each
   Schedule schedule_;
   LossFn loss_;
+  bool loss_recordable_ = true;
   std::vector<std::shared_ptr<TrainHook>> hooks_;
   std::shared_ptr<const Container> file_;
   TrainState state_;

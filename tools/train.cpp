@@ -94,7 +94,7 @@ struct TrainCommand {
   // The network as it is before its first step.
   void save_untrained(Graph& graph, const Dataset& data, const TrainOptions& options) const {
     save_graph(graph, options.out);
-    print(graph, data, {}, options);
+    print(graph, data, {}, {}, options);
   }
 
   void announce(Graph& graph, const Dataset& data, const TrainOptions& o) const {
@@ -113,20 +113,22 @@ struct TrainCommand {
   }
 
   void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
-    print(graph, data, run_training(trainer), options);
+    const TrainReport report = run_training(trainer);
+    print(graph, data, report, trainer.recorded(), options);
   }
 
   void print(Graph& graph, const Dataset& data, const TrainReport& report,
-             const TrainOptions& options) const {
+             const RecordedStep& recorded, const TrainOptions& options) const {
     const Evaluation test = evaluate(graph, data.test, data.preprocessing);
-    const Json json = {{"model", graph.get_metadata("model")},
-                       {"data", data.name},
-                       {"params", parameter_count(graph)},
-                       {"epochs", to_json(report.epochs)},
-                       {"best_accuracy", report.best_accuracy},
-                       {"test_accuracy", test.accuracy},
-                       {"test_loss", test.loss},
-                       {"file", options.out}};
+    Json json = {{"model", graph.get_metadata("model")},
+                 {"data", data.name},
+                 {"params", parameter_count(graph)},
+                 {"epochs", to_json(report.epochs)},
+                 {"best_accuracy", report.best_accuracy},
+                 {"test_accuracy", test.accuracy},
+                 {"test_loss", test.loss},
+                 {"file", options.out}};
+    add_recording(json, recorded);
     print_result(common, json,
                  fmt::format("test accuracy {} (loss {:.4f}) after epoch {}; saved {} ({})",
                              percent(test.accuracy), test.loss, report.best_epoch, options.out,

@@ -68,13 +68,17 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& gra
 
 void check_precision(const TrainingFlags& f, Device device) {
   if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
-  const int capability = backend_of(device).properties.capability;
+  const DeviceProperties& properties = backend_of(device).properties;
+  const int capability = properties.capability;
   check(
       capability >= 80,
       "--precision {} needs a GPU of compute capability 8.0 or above, {} {}; leave it out, or name "
       "another --device",
       *f.precision, device,
-      capability ? message("has {}.{}", capability / 10, capability % 10) : "computes in fp32");
+      capability ? message(capability < properties.gpu_capability ? "has kernels for {}.{} alone"
+                                                                  : "has {}.{}",
+                           capability / 10, capability % 10)
+                 : "computes in fp32");
 }
 
 std::string task_of(const TrainingFlags& f) {
@@ -112,7 +116,7 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
   }
   if (j.contains("norm_penalty"))
     loss = with_norm_penalty(std::move(loss), graph, number("norm_penalty"));
-  trainer.set_loss(std::move(loss));
+  trainer.set_loss(std::move(loss), true);
 }
 
 Start start_from(const std::string& model, const CommonOptions& common) {
@@ -150,6 +154,11 @@ Json to_json(const std::vector<EpochRecord>& epochs) {
                     {"val_accuracy", e.val_accuracy},
                     {"seconds", e.seconds}});
   return list;
+}
+
+void add_recording(Json& json, const RecordedStep& step) {
+  json["replays"] = step.replays();
+  json["not_recorded"] = step.refusal().empty() ? Json() : Json(step.refusal());
 }
 
 }  // namespace pare::tool

@@ -48,5 +48,8 @@ TrainReport run_training(Trainer& trainer);
 
 // `epochs` of the JSON output.
 Json to_json(const std::vector<EpochRecord>& epochs);
+// `replays` and `not_recorded` of it: steps that a device replayed as recorded, and why none could
+// be (null: it was not tried, or it could).
+void add_recording(Json& json, const RecordedStep& step);
 
 }  // namespace pare::tool

@@ -46,6 +46,7 @@ const Op definition{
           c.output(channels);
           c.output(channels);
         },
+    .per_image = true,
     .coupling = Coupling::per_channel,
 };
 

@@ -185,6 +185,7 @@ const Op& slice_op() {
                                                      {"end", Attrs::Kind::ints},
                                                      {"step", Attrs::Kind::ints}}},
                                      .infer = infer_slice,
+                                     .per_image = true,
                                      .couple = couple_slice,
                                      .resize = resize_slice});
   return op;
@@ -197,6 +198,7 @@ const Op& pad_op() {
                                                      {"after", Attrs::Kind::ints},
                                                      {"value", Attrs::Kind::real}}},
                                      .infer = infer_pad,
+                                     .per_image = true,
                                      .couple = couple_pad,
                                      .resize = resize_pad});
   return op;
@@ -208,6 +210,7 @@ const Op& concat_op() {
        .buffers = {0, 0},
        .attributes = {{{"axis"}, {"sizes", Attrs::Kind::ints}}},
        .infer = infer_concat,
+       .per_image = true,
        .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::input, output_at()); },
        .resize = [](const ChannelCut& cut,
                     Attrs& attrs) { resize_parts(cut, attrs, Operand::Kind::input); }});
@@ -220,6 +223,7 @@ const Op& split_op() {
        .buffers = {0, 0},
        .attributes = {{{"axis"}, {"sizes", Attrs::Kind::ints}}},
        .infer = infer_split,
+       .per_image = true,
        .couple = [](ChannelTies& t) { couple_parts(t, Operand::Kind::output, input_at()); },
        .resize = [](const ChannelCut& cut,
                     Attrs& attrs) { resize_parts(cut, attrs, Operand::Kind::output); }});

@@ -21,6 +21,7 @@ const Op definition{
           c.output(c.x().shape(), c.x().dtype(), c.x().format());
         },
     .keyed = true,
+    .replays_keyed = true,
     .coupling = Coupling::elementwise,
 };
 

@@ -37,6 +37,7 @@ const Op& define_windows(const char* name, uint32_t saves) {
                       .saves_inputs = saves,
                       .saves_outputs = saves,
                       .infer = infer_windows,
+                      .per_image = true,
                       .coupling = Coupling::per_channel});
 }
 
@@ -59,6 +60,7 @@ const Op& global_avg_pool_op() {
                                      .inputs = {1, 1},
                                      .buffers = {0, 0},
                                      .infer = infer_global,
+                                     .per_image = true,
                                      .coupling = Coupling::per_channel});
   return op;
 }

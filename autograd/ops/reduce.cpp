@@ -109,6 +109,7 @@ const Op& sum_op() {
                                      .buffers = {0, 0},
                                      .attributes = reduction_rules,
                                      .infer = infer_reduction,
+                                     .per_image = true,
                                      .couple = [](ChannelTies& t) { couple_reduction(t, true); }});
   return op;
 }
@@ -118,6 +119,7 @@ const Op& mean_op() {
                                      .buffers = {0, 0},
                                      .attributes = reduction_rules,
                                      .infer = infer_reduction,
+                                     .per_image = true,
                                      .couple = [](ChannelTies& t) { couple_reduction(t, false); }});
   return op;
 }
@@ -129,6 +131,7 @@ const Op& max_op() {
                                      .saves_inputs = 1,
                                      .saves_outputs = 1,
                                      .infer = infer_reduction,
+                                     .per_image = true,
                                      .couple = [](ChannelTies& t) { couple_reduction(t, false); }});
   return op;
 }
@@ -138,6 +141,7 @@ const Op& softmax_op() {
                                      .buffers = {0, 0},
                                      .saves_outputs = 1,
                                      .infer = infer_softmax,
+                                     .per_image = true,
                                      .couple = couple_softmax});
   return op;
 }
@@ -147,6 +151,7 @@ const Op& log_softmax_op() {
                                      .buffers = {0, 0},
                                      .saves_outputs = 1,
                                      .infer = infer_softmax,
+                                     .per_image = true,
                                      .couple = couple_softmax});
   return op;
 }
@@ -156,6 +161,7 @@ const Op& transpose_op() {
                                      .buffers = {0, 0},
                                      .attributes = {{{"order", Attrs::Kind::ints}}},
                                      .infer = infer_transpose,
+                                     .per_image = true,
                                      .couple = couple_transpose});
   return op;
 }

@@ -116,6 +116,7 @@ const Op definition{
         },
     .any_device = true,
     .passes_gradients = true,
+    .per_image = true,
     .couple = couple_reshape,
     .resize = resize_reshape,
 };

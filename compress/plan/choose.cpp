@@ -12,14 +12,12 @@
 namespace pare::plan {
 namespace {
 
-// The quickest of some runs, in microseconds: at most seven, fewer once they took 10 ms.
+// The quickest of some runs, in microseconds: at most seven, fewer where it alone takes long, but
+// two, for one may have been interrupted.
 double measure(const Timing& timing, const Step& step, int64_t images, std::byte* const* at) {
-  double best = 1e30, total = 0;
-  for (int i = 0; i < 7 && total < 1e4; ++i) {
-    const double took = timing.step(step, {images, at});
-    best = std::min(best, took);
-    total += took;
-  }
+  double best = 1e30;
+  for (int i = 0; i < 2 || (i < 7 && i * best < 1e4); ++i)
+    best = std::min(best, timing.step(step, {images, at}));
   return best;
 }
 
@@ -187,13 +185,16 @@ ConvChoice choose_conv(const ConvSpec& given, const ConvPlace& place, const Timi
   if (place.residual_nhwc) around += conversion(spec.y);
   if (place.y_nhwc) around += conversion(spec.y);
   ConvChoice choice;
+  choice.zeros = ZerosUse::dense_won;
   double quickest = 0.97 * dense;
   for (const cpu::SparseForm form : forms_for(spec)) {
     const double took = measure(timing, *between(sparse_conv_step(spec, form)), 1, v.at);
     why += message(", {} {}", name_of(form), micros(took));
+    if (took < quickest && !choice.form) choice.zeros = ZerosUse::conversions_cost;
     if (took + around >= quickest) continue;
     quickest = took + around;
     choice.form = form;
+    choice.zeros = ZerosUse::sparse;
   }
   if (around > 0) why += message(", conversions {}", micros(around));
   choice.why = " (" + why + ")";

@@ -41,10 +41,11 @@ class Compiler {
     s_.input_dtype = in.dtype;
     check(in.shape.size() > 0 && in.shape.symbolic == 1 && in.shape[0] == 1, ErrorCode::bad_input,
           "compile: the first axis of the input '{}' is not the batch", in.name);
-    for (const GraphNode& node : g_.nodes) {
-      if (constant_node(node)) continue;
-      if (!native(node)) fallback(node);
-    }
+    std::vector<const GraphNode*> computed;
+    for (const GraphNode& node : g_.nodes)
+      if (!constant_node(node)) computed.push_back(&node);
+    for (const GraphNode* node : computed)
+      if (!native(*node)) fallback(*node);
     finish(g_.outputs.front());
     s_.place_values();
   }
@@ -174,7 +175,9 @@ class Compiler {
       pixels_of_[y] = image(x);
       return true;
     }
-    return alias(as(x, Layout::plain), y);
+    alias(as(x, Layout::plain), y);
+    layouts_[size_t(y)] = Layout::plain;  // what one channel is in both
+    return true;
   }
 
   bool dense(const GraphNode& node, bool residual) {
@@ -237,7 +240,7 @@ class Compiler {
     if (residual) inputs.push_back(spec.residual = as(node.inputs[3], layout));
     StepPtr step = choice.form ? sparse_conv_step(spec, *choice.form) : conv_step(spec);
     step->kernel += choice.why;
-    if (!choice.why.empty()) step->zeros = choice.form ? ZerosUse::sparse : ZerosUse::dense_won;
+    step->zeros = choice.zeros;
     emit(std::move(step), node.name, std::move(inputs), y, layout);
     return true;
   }
@@ -252,7 +255,12 @@ class Compiler {
 
   // Whether a reader of `v`, maybe behind steps that keep the layout, will run on nhwc: a
   // convolution without zeros enough for a sparse form.
-  bool wanted_nhwc(int v) const {
+  bool wanted_nhwc(int v) {
+    const auto known = wanted_nhwc_.find(v);
+    if (known != wanted_nhwc_.end()) return known->second;
+    return wanted_nhwc_[v] = some_reader_wants_nhwc(v);
+  }
+  bool some_reader_wants_nhwc(int v) {
     for (const int reader : g_.consumers(v)) {
       const GraphNode& node = g_.nodes[size_t(reader)];
       const std::string_view op = node.op->name;
@@ -281,7 +289,7 @@ class Compiler {
   }
 
   // A step that can keep the layout keeps plain images plain unless a reader wants them nhwc.
-  Layout layout_behind(const GraphNode& node) const {
+  Layout layout_behind(const GraphNode& node) {
     const bool plain = layouts_[size_t(node.inputs[0])] == Layout::plain;
     return plain && !wanted_nhwc(node.outputs[0]) ? Layout::plain : Layout::nhwc;
   }
@@ -326,20 +334,40 @@ class Compiler {
   }
 
   void fallback(const GraphNode& node) {
-    for (size_t i = 1; i < node.outputs.size(); ++i)
-      check(g_.consumers(node.outputs[i]).empty(), ErrorCode::bad_input,
-            "compile: '{}' ({}) has several outputs that are read; a plan runs ops of one",
-            node.name, node.op->name);
     std::vector<int> inputs;
-    for (const int v : node.inputs) inputs.push_back(as(v, Layout::plain));
-    for (const int v : {node.inputs[0], node.outputs[0]}) {
-      const unsigned symbolic = g_.values[size_t(v)].shape.symbolic;
-      check((symbolic & (symbolic - 1)) == 0, ErrorCode::bad_input,
-            "compile: '{}' has a value whose size grows with the square of the batch", node.name);
+    std::vector<Tensor> known_inputs;
+    bool images = per_image(node);
+    for (const int v : node.inputs) {
+      inputs.push_back(as(v, Layout::plain));
+      known_inputs.push_back(known(v));
+      check_size(node, v);
+      images = images && (known(v).defined() || one_row_an_image(v));
     }
-    emit(graph_step(g_, node), node.name, std::move(inputs), node.outputs[0], Layout::plain);
+    // An op of several outputs runs once for each that is read.
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const int y = node.outputs[i];
+      if (i > 0 && y != g_.outputs.front() && g_.consumers(y).empty()) continue;
+      check_size(node, y);
+      images = images && one_row_an_image(y);
+      emit(graph_step(g_, node, i, known_inputs), node.name, inputs, y, Layout::plain);
+    }
     s_.fallbacks.push_back(node.name + " (" + node.op->name + ")");
-    s_.splits = false;
+    s_.splits = s_.splits && images;
+  }
+  void check_size(const GraphNode& node, int v) const {
+    const unsigned symbolic = g_.values[size_t(v)].shape.symbolic;
+    check((symbolic & (symbolic - 1)) == 0, ErrorCode::bad_input,
+          "compile: '{}' has a value whose size grows with the square of the batch", node.name);
+  }
+  bool one_row_an_image(int v) const {
+    const Ints& shape = g_.values[size_t(v)].shape;
+    return shape.size() > 1 && shape.symbolic == 1 && shape[0] == 1;
+  }
+  static bool per_image(const GraphNode& node) {
+    const Op& op = *node.op;
+    return (op.per_image || op.coupling == Coupling::elementwise ||
+            op.coupling == Coupling::producer) &&
+           node.attrs.integer("axis", 1) != 0;
   }
 
   // The result, in plain order, in bytes of its own.
@@ -370,6 +398,7 @@ class Compiler {
   std::vector<Shape> images_;       // shape at one image
   std::map<int, Shape> pixels_of_;  // flattened values in pixel order: the image they were
   std::map<std::pair<int, Layout>, int> converted_;
+  std::map<int, bool> wanted_nhwc_;
 };
 
 }  // namespace

@@ -18,6 +18,8 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
 
 std::string why_dense(const SparseLayers& layers, const GraphNode& node, double zeros) {
   if (holds(layers.dense_won, node.name)) return "measured, no sparse kernel is faster there";
+  if (holds(layers.conversions_cost, node.name))
+    return "measured, a sparse kernel is faster, but not with the conversions of layout around it";
   const std::string_view op = node.op->name;
   if (!op.starts_with("dense") && !op.starts_with("conv2d"))
     return message("{} has no sparse kernel", op);

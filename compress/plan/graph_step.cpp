@@ -15,13 +15,14 @@ Shape at_batch(const Ints& ints, int64_t batch) {
 
 class GraphStep : public Step {
  public:
-  GraphStep(const Graph& graph, const GraphNode& node) : node_(node) {
+  GraphStep(const Graph& graph, const GraphNode& node, size_t which, std::vector<Tensor> known)
+      : node_(node), which_(which), known_(std::move(known)) {
     for (const int id : node.inputs) {
       const GraphValue& v = graph.values[size_t(id)];
       shapes_.push_back(v.shape);
       dtypes_.push_back(v.dtype);
     }
-    const GraphValue& y = graph.values[size_t(node.outputs[0])];
+    const GraphValue& y = graph.values[size_t(node.outputs[which_])];
     output_shape_ = y.shape;
     for (const int b : node.buffers) buffers_.push_back(graph.buffers[size_t(b)].buffer);
     kernel = std::string("the graph's own ") + node.op->name;
@@ -33,6 +34,10 @@ class GraphStep : public Step {
     std::array<Buffer, 4> held;
     std::array<Buffer*, 4> pointers{};
     for (size_t i = 0; i < inputs.size(); ++i) {
+      if (known_[i].defined()) {
+        in[i] = known_[i];
+        continue;
+      }
       in[i] = Tensor::empty(at_batch(shapes_[i], f.images), dtypes_[i]);
       std::memcpy(in[i].raw(), f.at[inputs[i]], in[i].bytes());
     }
@@ -51,7 +56,7 @@ class GraphStep : public Step {
     options.node_name = node_.name;
     const RecorderScope unrecorded(nullptr);
     apply(*node_.op, {in.data(), inputs.size()}, attrs, out, options);
-    const Tensor y = out[0].plain();
+    const Tensor y = out[which_].plain();
     check(y.shape() == at_batch(output_shape_, f.images), ErrorCode::bad_input,
           "plan: '{}' gave {}, the graph says {}", node_.name, y.shape(),
           at_batch(output_shape_, f.images));
@@ -60,6 +65,8 @@ class GraphStep : public Step {
 
  private:
   GraphNode node_;
+  size_t which_;
+  std::vector<Tensor> known_;  // by input; undefined: computed
   std::vector<Ints> shapes_;
   std::vector<DType> dtypes_;
   std::vector<Buffer> buffers_;
@@ -68,8 +75,9 @@ class GraphStep : public Step {
 
 }  // namespace
 
-StepPtr graph_step(const Graph& graph, const GraphNode& node) {
-  return std::make_unique<GraphStep>(graph, node);
+StepPtr graph_step(const Graph& graph, const GraphNode& node, size_t output,
+                   std::vector<Tensor> known) {
+  return std::make_unique<GraphStep>(graph, node, output, std::move(known));
 }
 
 }  // namespace pare::plan

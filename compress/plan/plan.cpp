@@ -183,10 +183,13 @@ std::string Plan::describe() const {
   return text;
 }
 SparseLayers Plan::sparse_layers() const {
-  SparseLayers found{.sparse = {}, .dense_won = {}, .overruled = state_->overruled};
+  SparseLayers found;
+  found.overruled = state_->overruled;
   for (const plan::StepPtr& step : state_->steps) {
     if (step->zeros == plan::ZerosUse::sparse) found.sparse.push_back(step->name);
     if (step->zeros == plan::ZerosUse::dense_won) found.dense_won.push_back(step->name);
+    if (step->zeros == plan::ZerosUse::conversions_cost)
+      found.conversions_cost.push_back(step->name);
   }
   return found;
 }

@@ -34,12 +34,14 @@ struct PlanOptions {
 
 constexpr int percent_zeros_for_sparse = 30;  // from which sparse kernels are tried
 
-// What came of the zeros in weights, by nodes. Nodes in neither list have too few for a sparse
+// What came of the zeros in weights, by nodes. Nodes in no list have too few for a sparse
 // kernel to be tried, or an op that has none.
 struct SparseLayers {
   std::vector<std::string> sparse;     // run a sparse kernel, on some batches at least
   std::vector<std::string> dense_won;  // run dense: measured, no sparse kernel was quicker
-  bool overruled = false;  // nodes that chose a sparse kernel run dense, in neither list: the plan
+  // Run dense: one was, but not with the conversions of layout around it.
+  std::vector<std::string> conversions_cost;
+  bool overruled = false;  // nodes that chose a sparse kernel run dense, in no list: the plan
                            // as a whole is quicker so
 };
 

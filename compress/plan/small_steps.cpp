@@ -82,12 +82,17 @@ StepPtr relu_step(int64_t n) {
 
 StepPtr convert_step(const Shape& shape, Layout from) {
   const int64_t c = shape[1], pixels = shape[2] * shape[3], n = c * pixels;
-  const auto transpose = cpu::sparse_kernels().transpose;
+  const cpu::SparseKernels& kernels = cpu::sparse_kernels();
   const bool plain = from == Layout::plain;
-  const int64_t rows = plain ? c : pixels, columns = plain ? pixels : c;
-  return per_image(plain ? "to nhwc" : "from nhwc", [=](const Step& s, const Frame& f, int64_t i) {
-    transpose(f.of(s.inputs[0]) + i * n, rows, columns, columns, f.of(s.output) + i * n, rows);
-  });
+  return per_image(plain ? "to nhwc" : "from nhwc",
+                   [=, &kernels](const Step& s, const Frame& f, int64_t i) {
+                     const float* x = f.of(s.inputs[0]) + i * n;
+                     float* y = f.of(s.output) + i * n;
+                     if (plain)
+                       kernels.to_lanes(x, c, pixels, pixels, y, c);
+                     else
+                       kernels.from_lanes(x, pixels, c, c, y, pixels);
+                   });
 }
 
 StepPtr shortcut_step(const Shape& x, const Shape& y, int64_t stride) {

@@ -11,9 +11,10 @@
 namespace pare::plan {
 namespace {
 
-// Parts of the columns: at most so many floats of transposed inputs that they stay near the first
-// cache, and at least so many multiply-adds of a row that picking its sums up again is little.
-constexpr int64_t part_floats = 10 * 1024, part_macs = 800;
+// Parts of the columns, turned into lanes one after the other in one place: at most so many floats
+// of inputs that they stay near the first cache, and at least so many multiply-adds of a row that
+// picking its sums up again is little. Two parts pay wherever one is too large.
+constexpr int64_t part_floats = 10 * 1024, part_macs = 1200;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
@@ -28,41 +29,42 @@ class SparseLanesStep : public Step {
     const int64_t stored = out_ * in_ - std::count(w, w + out_ * in_, 0.0f);
     const int64_t wanted = (in_ * lanes_ + part_floats - 1) / part_floats;
     const int64_t worth = (stored * lanes_ / out_ + part_macs / 2) / part_macs;
-    const int64_t parts = single ? std::clamp<int64_t>(worth, 1, wanted) : 1;
+    const int64_t parts = single ? std::clamp(worth, std::min<int64_t>(2, wanted), wanted) : 1;
     for (int64_t i = 0; i < parts; ++i) {
       const int64_t first = in_ * i / parts, count = in_ * (i + 1) / parts - first;
       const auto weight = [&](int64_t o, int64_t k) { return w[o * in_ + first + k]; };
-      const auto offset = [&](int64_t k) { return (first + k) * lanes_; };
-      weights_.push_back(cpu::pack_sparse(form, out_, count, bias, weight, offset));
+      const auto offset = [&](int64_t k) { return k * lanes_; };
+      parts_.push_back({first, count, cpu::pack_sparse(form, out_, count, bias, weight, offset)});
     }
   }
   int64_t packed_bytes() const override {
     int64_t bytes = 0;
-    for (const cpu::SparseWeights& w : weights_) bytes += w.bytes();
+    for (const Part& p : parts_) bytes += p.weights.bytes();
     return bytes;
   }
 
   void run(const Frame& f, int64_t, int64_t) const override {
-    float* x = cpu::scratch_of<float>(1, size_t(in_ * lanes_));
+    float* x = cpu::scratch_of<float>(1, size_t((in_ / int64_t(parts_.size()) + 1) * lanes_));
     float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes_));
     for (int64_t first = 0, count = 0; first < f.images; first += count) {
       count = std::min(lanes_, f.images - first);
-      kernels_.transpose(f.of(inputs[0]) + first * in_, count, in_, in_, x, lanes_);
-      for (size_t i = 0; i < weights_.size(); ++i) {
-        cpu::SparseProduct p = weights_[i].product();
+      const float* images = f.of(inputs[0]) + first * in_;
+      for (const Part& part : parts_) {
+        kernels_.to_lanes(images + part.first, count, part.count, in_, x, lanes_);
+        cpu::SparseProduct p = part.weights.product();
         p.run_step = lanes_;
         p.x = x;
         p.positions = count;
         p.y = y;
         p.y_step = lanes_;
-        p.load_y = i > 0;
-        if (i + 1 < weights_.size())
+        p.load_y = part.first > 0;
+        if (&part != &parts_.back())
           p.bias = nullptr;
         else
           p.relu = relu_ && residual_ < 0;
         kernels_.product(p);
       }
-      kernels_.transpose(y, out_, count, lanes_, f.of(output) + first * out_, out_);
+      kernels_.from_lanes(y, out_, count, lanes_, f.of(output) + first * out_, out_);
       if (residual_ >= 0) add_residual(f, first * out_, count * out_);
     }
   }
@@ -78,7 +80,11 @@ class SparseLanesStep : public Step {
   }
 
   const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
-  std::vector<cpu::SparseWeights> weights_;  // of parts of the columns, in order
+  struct Part {  // of the columns, in order
+    int64_t first, count;
+    cpu::SparseWeights weights;
+  };
+  std::vector<Part> parts_;
   int64_t out_, in_, lanes_;
   bool relu_;
   int residual_;

@@ -28,6 +28,7 @@ bool worth_trying_sparse(const Tensor& weight);
 struct ConvChoice {
   std::optional<cpu::SparseForm> form;  // none: dense
   std::string why;                      // what was measured
+  ZerosUse zeros = ZerosUse::untried;
 };
 // How the values around a convolution lie. A sparse form reads and writes plain images, a dense one
 // nhwc; conversions count in the choice.

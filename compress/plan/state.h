@@ -51,8 +51,11 @@ struct Plan::State {
 };
 
 namespace plan {
-// Runs a node as the graph's own op on plain tensors, copying in and out.
-StepPtr graph_step(const Graph& graph, const GraphNode& node);
+// Runs a node as the graph's own op on plain tensors, copying in and out; inputs `known` at compile
+// time are those tensors.
+// Output `output` of it.
+StepPtr graph_step(const Graph& graph, const GraphNode& node, size_t output,
+                   std::vector<Tensor> known);
 }  // namespace plan
 
 }  // namespace pare

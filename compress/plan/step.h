@@ -20,8 +20,9 @@ struct Frame {
   }
 };
 
-// What came of a layer's zeros.
-enum class ZerosUse : uint8_t { untried, dense_won, sparse };
+// What came of a layer's zeros: a sparse kernel runs, none was quicker than dense, or one was, but
+// for the conversions of layout around it.
+enum class ZerosUse : uint8_t { untried, dense_won, conversions_cost, sparse };
 
 class Step {
  public:

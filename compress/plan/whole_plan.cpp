@@ -24,8 +24,8 @@ struct Trial {
   }
 };
 
-// The quickest of some runs of each, in turn: one at least, at most `runs`, none more once all took
-// `limit` microseconds.
+// The quickest of some runs of each, in turn: at most `runs`, fewer where the quickest would take
+// `limit` microseconds together, but two, for one may have been interrupted.
 Trial measure(Plan::State& sparse, Plan::State& dense, const Timing& timing, int runs,
               double limit) {
   Trial t;
@@ -36,13 +36,11 @@ Trial measure(Plan::State& sparse, Plan::State& dense, const Timing& timing, int
     const Tensor x = dense.input_dtype == DType::f32 ? Tensor::full(shape, 0.5)
                                                      : Tensor::zeros(shape, dense.input_dtype);
     Tensor y;
-    double total = timing.plan(sparse, x, y) + timing.plan(dense, x, y);  // with cold caches
-    t.sparse[i] = t.dense[i] = 1e30;
-    for (int k = 0; k == 0 || (k < runs && total < limit); ++k) {
-      const double s = timing.plan(sparse, x, y), d = timing.plan(dense, x, y);
-      t.sparse[i] = std::min(t.sparse[i], s);
-      t.dense[i] = std::min(t.dense[i], d);
-      total += s + d;
+    t.sparse[i] = timing.plan(sparse, x, y);
+    t.dense[i] = timing.plan(dense, x, y);
+    for (int k = 1; k < 2 || (k < runs && k * (t.sparse[i] + t.dense[i]) < limit); ++k) {
+      t.sparse[i] = std::min(t.sparse[i], timing.plan(sparse, x, y));
+      t.dense[i] = std::min(t.dense[i], timing.plan(dense, x, y));
     }
   }
   return t;

@@ -7,7 +7,10 @@
 namespace pare::cpu {
 namespace {
 
-void* allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+Status allocate(size_t bytes, void** block, char*) {
+  *block = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  return *block ? Status::ok : Status::out_of_memory;
+}
 Status copy(void* to, const void* from, size_t bytes, Direction, char*) {
   std::memcpy(to, from, bytes);
   return Status::ok;

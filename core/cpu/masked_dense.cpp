@@ -32,8 +32,8 @@ void to_lanes(const float* from, int64_t count, int64_t columns, float* to) {
   over_rows(columns, [&](int64_t first, int64_t last) {
     if (count < lanes)
       std::memset(to + first * lanes, 0, size_t((last - first) * lanes) * sizeof(float));
-    sparse_kernels().transpose(from + first, count, last - first, columns, to + first * lanes,
-                               lanes);
+    sparse_kernels().to_lanes(from + first, count, last - first, columns, to + first * lanes,
+                              lanes);
   });
 }
 
@@ -91,8 +91,8 @@ Status masked_dense_forward(const KernelArgs& args) {
     to_lanes(x + i * p.columns, count, p.columns, columns);
     over_rows(p.rows, [&](int64_t first, int64_t last) {
       packed.run(first, last, columns, count, bias, relu, outputs);
-      sparse_kernels().transpose(outputs + first * lanes, last - first, count, lanes,
-                                 y + i * p.rows + first, p.rows);
+      sparse_kernels().from_lanes(outputs + first * lanes, last - first, count, lanes,
+                                  y + i * p.rows + first, p.rows);
     });
   }
   return Status::ok;
@@ -111,8 +111,8 @@ void input_gradient(const SparsePattern& p, const float* w, const float* g, int6
       packed.run(first, last, rows, count, nullptr, false, outputs);
       float* to = dx + i * p.columns + first;
       if (!accumulate)
-        return sparse_kernels().transpose(outputs + first * lanes, last - first, count, lanes, to,
-                                          p.columns);
+        return sparse_kernels().from_lanes(outputs + first * lanes, last - first, count, lanes, to,
+                                           p.columns);
       for (int64_t a = 0; a < count; ++a)
         for (int64_t k = first; k < last; ++k)
           to[a * p.columns + k - first] += outputs[k * lanes + a];

@@ -112,9 +112,13 @@ struct SparseKernels {
   int width;  // lanes of a vector
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
-  // y[j * y_step + i] = x[i * x_step + j] for i < rows, j < columns.
-  void (*transpose)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
-                    ptrdiff_t y_step);
+  // Rows into lanes (8, 16, 32 or 64 of them are quickest), and back; x and y lie apart:
+  // y[j * lanes + i] = x[i * x_step + j] for i < rows <= lanes, j < columns,
+  // y[j * y_step + i] = x[i * lanes + j] for i < rows, j < columns <= lanes.
+  void (*to_lanes)(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                   int64_t lanes);
+  void (*from_lanes)(const float* x, int64_t rows, int64_t columns, int64_t lanes, float* y,
+                     ptrdiff_t y_step);
   void (*sampled)(const SparseSampled&);
   void (*copy)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16

@@ -1,5 +1,9 @@
-// A matrix turned by squares in registers: eight by eight floats with AVX2, four by four otherwise.
+// Rows of a matrix into the lanes of vectors, and back, in registers. On the side of the lanes the
+// usual steps are known when this is compiled, so that addresses cost nothing; the other side goes
+// by strips of whole lines of the cache, for its rows can share a few sets.
 #pragma once
+
+#include <algorithm>
 
 #include "core/cpu/simd.h"
 #if defined(__x86_64__)
@@ -9,71 +13,170 @@
 namespace pare::cpu {
 namespace {
 
+constexpr int64_t strip = 32;
+
+// Four columns of `square` rows, row(k) pointing at row k's, become four rows: out(c)[k].
 #if defined(__AVX2__)
 constexpr int64_t square = 8;
-inline void transpose_square(const float* x, ptrdiff_t x_step, float* y, ptrdiff_t y_step) {
-  // Halves of rows 4 apart meet in one register, so that two rounds of shuffles within 128-bit
-  // lanes finish the work.
-  __m256 a[8], b[8];
+template <class Row, class Out>
+inline void turn(Row row, Out out) {
+  // Rows 4 apart meet in one register, so that two rounds of shuffles within 128-bit lanes finish
+  // the work.
+  __m256 a[4];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    const float *top = x + i * x_step, *low = x + (i + 4) * x_step;
-    a[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(top)), _mm_loadu_ps(low), 1);
-    a[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(top + 4)),
-                                    _mm_loadu_ps(low + 4), 1);
-  }
-#pragma GCC unroll 2
-  for (int h = 0; h < 8; h += 4) {
-    b[h] = _mm256_unpacklo_ps(a[h], a[h + 1]);
-    b[h + 1] = _mm256_unpackhi_ps(a[h], a[h + 1]);
-    b[h + 2] = _mm256_unpacklo_ps(a[h + 2], a[h + 3]);
-    b[h + 3] = _mm256_unpackhi_ps(a[h + 2], a[h + 3]);
-    _mm256_storeu_ps(y + h * y_step, _mm256_shuffle_ps(b[h], b[h + 2], 0x44));
-    _mm256_storeu_ps(y + (h + 1) * y_step, _mm256_shuffle_ps(b[h], b[h + 2], 0xee));
-    _mm256_storeu_ps(y + (h + 2) * y_step, _mm256_shuffle_ps(b[h + 1], b[h + 3], 0x44));
-    _mm256_storeu_ps(y + (h + 3) * y_step, _mm256_shuffle_ps(b[h + 1], b[h + 3], 0xee));
-  }
+  for (int k = 0; k < 4; ++k)
+    a[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row(k))),
+                                _mm_loadu_ps(row(k + 4)), 1);
+  const __m256 b = _mm256_unpacklo_ps(a[0], a[1]), c = _mm256_unpackhi_ps(a[0], a[1]);
+  const __m256 d = _mm256_unpacklo_ps(a[2], a[3]), e = _mm256_unpackhi_ps(a[2], a[3]);
+  _mm256_storeu_ps(out(0), _mm256_shuffle_ps(b, d, 0x44));
+  _mm256_storeu_ps(out(1), _mm256_shuffle_ps(b, d, 0xee));
+  _mm256_storeu_ps(out(2), _mm256_shuffle_ps(c, e, 0x44));
+  _mm256_storeu_ps(out(3), _mm256_shuffle_ps(c, e, 0xee));
 }
 #elif defined(__x86_64__)
 constexpr int64_t square = 4;
-inline void transpose_square(const float* x, ptrdiff_t x_step, float* y, ptrdiff_t y_step) {
-  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + x_step), c = _mm_loadu_ps(x + 2 * x_step),
-         d = _mm_loadu_ps(x + 3 * x_step);
+template <class Row, class Out>
+inline void turn(Row row, Out out) {
+  __m128 a = _mm_loadu_ps(row(0)), b = _mm_loadu_ps(row(1)), c = _mm_loadu_ps(row(2)),
+         d = _mm_loadu_ps(row(3));
   _MM_TRANSPOSE4_PS(a, b, c, d);
-  _mm_storeu_ps(y, a);
-  _mm_storeu_ps(y + y_step, b);
-  _mm_storeu_ps(y + 2 * y_step, c);
-  _mm_storeu_ps(y + 3 * y_step, d);
+  _mm_storeu_ps(out(0), a);
+  _mm_storeu_ps(out(1), b);
+  _mm_storeu_ps(out(2), c);
+  _mm_storeu_ps(out(3), d);
 }
 #else
 constexpr int64_t square = 4;
-inline void transpose_square(const float* x, ptrdiff_t x_step, float* y, ptrdiff_t y_step) {
-  for (int64_t j = 0; j < 4; ++j)
-    for (int64_t i = 0; i < 4; ++i) y[j * y_step + i] = x[i * x_step + j];
+template <class Row, class Out>
+inline void turn(Row row, Out out) {
+  for (int c = 0; c < 4; ++c)
+    for (int k = 0; k < 4; ++k) out(c)[k] = row(k)[c];
 }
 #endif
 
-// A square, or the part of one at an edge.
-inline void transpose_at(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
-                         ptrdiff_t y_step) {
-  if (rows >= square && columns >= square) return transpose_square(x, x_step, y, y_step);
-  for (int64_t j = 0; j < columns && j < square; ++j)
-    for (int64_t i = 0; i < rows && i < square; ++i) y[j * y_step + i] = x[i * x_step + j];
+// As turn, of as many rows as fill a line of the cache.
+constexpr int64_t line = 16;
+#if defined(__AVX512F__)
+constexpr int64_t across = 8;
+template <class Row, class Out>
+inline void turn_line(Row row, Out out) {
+  __m512 a[4];
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) {
+    const auto two = [&](int i) {
+      return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row(i))),
+                                  _mm_loadu_ps(row(i + 4)), 1);
+    };
+    a[k] = _mm512_insertf32x8(_mm512_castps256_ps512(two(k)), two(k + 8), 1);
+  }
+  const __m512 b = _mm512_unpacklo_ps(a[0], a[1]), c = _mm512_unpackhi_ps(a[0], a[1]);
+  const __m512 d = _mm512_unpacklo_ps(a[2], a[3]), e = _mm512_unpackhi_ps(a[2], a[3]);
+  _mm512_storeu_ps(out(0), _mm512_shuffle_ps(b, d, 0x44));
+  _mm512_storeu_ps(out(1), _mm512_shuffle_ps(b, d, 0xee));
+  _mm512_storeu_ps(out(2), _mm512_shuffle_ps(c, e, 0x44));
+  _mm512_storeu_ps(out(3), _mm512_shuffle_ps(c, e, 0xee));
+}
+#else
+constexpr int64_t across = 4;
+template <class Row, class Out>
+inline void turn_line(Row row, Out out) {
+#pragma GCC unroll 4
+  for (int64_t h = 0; h < line; h += square)
+    turn([&](int k) { return row(int(h) + k); }, [&](int c) { return out(c) + h; });
+}
+#endif
+
+// Squares that lie across an end of the matrix move back to end with it.
+template <int64_t known>
+void rows_to_lanes(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+                   int64_t given) {
+  const int64_t lanes = known ? known : given;
+  for (int64_t j0 = 0; j0 < columns; j0 += strip) {
+    const int64_t end = std::min(columns, j0 + strip);
+    if (rows < square || columns < square) {
+      for (int64_t j = j0; j < end; ++j)
+        for (int64_t i = 0; i < rows; ++i) y[j * lanes + i] = x[i * x_step + j];
+      continue;
+    }
+    for (int64_t i0 = 0; i0 < rows; i0 += square) {
+      const int64_t i = std::min(i0, rows - square);
+      const float* from[square];
+#pragma GCC unroll 8
+      for (int k = 0; k < square; ++k) from[k] = x + (i + k) * x_step;
+      const auto at = [&](int64_t j) {
+        float* to = y + j * lanes + i;
+#pragma GCC unroll 2
+        for (int q = 0; q < square; q += 4)
+          turn([&](int k) { return from[k] + j + q; }, [&](int c) { return to + (q + c) * lanes; });
+      };
+      int64_t j = j0;
+      for (; j + square <= end; j += square) at(j);
+      if (j < end) at(end - square);
+    }
+  }
 }
 
-// y[j * y_step + i] = x[i * x_step + j]. Rows of x or of y that lie far apart can share a few sets
-// of the cache, so a line of theirs is used whole at once: of x by strips of columns, of y by
-// blocks of 16.
-void transpose(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
-               ptrdiff_t y_step) {
-  const bool y_apart = y_step > x_step;
-  const int64_t strip = y_apart ? 16 : 32, block = y_apart ? 16 : square;
-  for (int64_t j0 = 0; j0 < columns; j0 += strip)
-    for (int64_t i0 = 0; i0 < rows; i0 += block)
-      for (int64_t j = j0; j < columns && j < j0 + strip; j += square)
-        for (int64_t i = i0; i < rows && i < i0 + block; i += square)
-          transpose_at(x + i * x_step + j, rows - i, columns - j, x_step, y + j * y_step + i,
-                       y_step);
+template <int64_t known>
+void lanes_to_rows(const float* x, int64_t rows, int64_t columns, float* y, ptrdiff_t y_step,
+                   int64_t given) {
+  const int64_t lanes = known ? known : given;
+  for (int64_t i0 = 0; i0 < rows; i0 += strip) {
+    const int64_t end = std::min(rows, i0 + strip);
+    if (rows < line || columns < across) {
+      for (int64_t j = 0; j < columns; ++j)
+        for (int64_t i = i0; i < end; ++i) y[j * y_step + i] = x[i * lanes + j];
+      continue;
+    }
+    for (int64_t j0 = 0; j0 < columns; j0 += across) {
+      const int64_t j = std::min(j0, columns - across);
+      float* to[across];
+#pragma GCC unroll 8
+      for (int k = 0; k < across; ++k) to[k] = y + (j + k) * y_step;
+      const auto at = [&](int64_t i) {
+        const float* from = x + i * lanes + j;
+#pragma GCC unroll 2
+        for (int q = 0; q < across; q += 4)
+          turn_line([&](int k) { return from + k * lanes + q; },
+                    [&](int c) { return to[q + c] + i; });
+      };
+      int64_t i = i0;
+      for (; i + line <= end; i += line) at(i);
+      if (i < end) at(end - line);
+    }
+  }
+}
+
+void to_lanes(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
+              int64_t lanes) {
+  switch (lanes) {
+    case 8:
+      return rows_to_lanes<8>(x, rows, columns, x_step, y, lanes);
+    case 16:
+      return rows_to_lanes<16>(x, rows, columns, x_step, y, lanes);
+    case 32:
+      return rows_to_lanes<32>(x, rows, columns, x_step, y, lanes);
+    case 64:
+      return rows_to_lanes<64>(x, rows, columns, x_step, y, lanes);
+    default:
+      return rows_to_lanes<0>(x, rows, columns, x_step, y, lanes);
+  }
+}
+
+void from_lanes(const float* x, int64_t rows, int64_t columns, int64_t lanes, float* y,
+                ptrdiff_t y_step) {
+  switch (lanes) {
+    case 8:
+      return lanes_to_rows<8>(x, rows, columns, y, y_step, lanes);
+    case 16:
+      return lanes_to_rows<16>(x, rows, columns, y, y_step, lanes);
+    case 32:
+      return lanes_to_rows<32>(x, rows, columns, y, y_step, lanes);
+    case 64:
+      return lanes_to_rows<64>(x, rows, columns, y, y_step, lanes);
+    default:
+      return lanes_to_rows<0>(x, rows, columns, y, y_step, lanes);
+  }
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ std::string start_fault() {
   } faults[] = {{"no-driver", Trouble::no_driver},
                 {"driver-too-old", Trouble::old_driver},
                 {"no-gpu", Trouble::no_gpu},
+                {"old-gpu", Trouble::old_gpu},
+                {"busy-gpu", Trouble::busy_gpu},
                 {"no-kernel-image", Trouble::no_kernel_image}};
   for (const auto& f : faults)
     if (chosen() == f.name) return remedy(f.trouble, 11080, 13000);
@@ -52,6 +54,8 @@ bool lost() {
   const int64_t most = number_of("lost-after-");
   return most >= 0 && launches > most;
 }
+
+bool records() { return chosen() != "no-recording"; }
 
 std::string lost_text() { return "an emulated fault: " + remedy(Trouble::lost); }
 

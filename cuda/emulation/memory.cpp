@@ -67,10 +67,11 @@ void release(void* p) {
   std::free(block - guard);
 }
 
-void lend(void* p, size_t bytes, size_t) {
+void lend(void* p, size_t bytes, size_t capacity) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   auto* block = static_cast<char*>(p);
+  poison(block, capacity);
   unpoison(block, bytes);
   m.blocks[block].bytes = bytes;
 }

@@ -4,7 +4,7 @@
 
 namespace pare::cuda::emulation {
 namespace {
-thread_local Recording* open = nullptr;
+Recording* open = nullptr;
 }
 
 Recording* current_recording() { return open; }

@@ -1,8 +1,6 @@
 // The emulated device: host memory, kernels that run at once.
-#include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <vector>
 
 #include "cuda/emulation/breakdown.h"
 #include "cuda/emulation/memory.h"
@@ -13,12 +11,6 @@
 
 namespace pare::cuda {
 namespace {
-
-// Exactly as large as asked for, so that an index beyond it is noticed.
-std::vector<void*>& lent_scratch() {
-  static auto* blocks = new std::vector<void*>;
-  return *blocks;
-}
 
 Status say(const std::string& text, char* error) {
   std::snprintf(error, error_length, "%s", text.c_str());
@@ -43,23 +35,17 @@ Status copy(void* to, const void* from, size_t bytes, Direction direction, char*
   return direction == Direction::to_host ? tell_fault(error) : Status::ok;
 }
 
-void drop_scratch() {
-  for (void* block : lent_scratch()) emulation::release(block);
-  lent_scratch().clear();
-}
-// What a recorded row lent itself stays with the recording.
-void keep_scratch(emulation::Recording& recording) {
-  recording.scratch.insert(recording.scratch.end(), lent_scratch().begin(), lent_scratch().end());
-  lent_scratch().clear();
-}
-
 Status begin_capture(char* error) {
-  drop_scratch();
+  if (!emulation::records()) return say("an emulated fault: work cannot be recorded", error);
   return emulation::begin_recording() ? Status::ok : say("work is being recorded already", error);
 }
-Status end_capture(void** graph, char*) {
+Status end_capture(void** graph, char* error) {
   emulation::Recording* recording = emulation::end_recording();
-  keep_scratch(*recording);
+  if (!recording->spoilt.empty()) {
+    say(recording->spoilt, error);
+    delete recording;
+    return Status::failed;
+  }
   *graph = recording;
   return Status::ok;
 }
@@ -72,36 +58,9 @@ Status replay(void* graph, char* error) {
     return failure.status;
   }
 }
-void drop_graph(void* graph) {
-  auto* recording = static_cast<emulation::Recording*>(graph);
-  for (void* block : recording->scratch) emulation::release(block);
-  delete recording;
-}
-
 }  // namespace
 
 Stream stream() { return {}; }
-
-std::mutex& row_mutex() {
-  static auto* m = new std::mutex;
-  return *m;
-}
-
-void begin_row() {
-  if (emulation::Recording* recording = emulation::current_recording())
-    keep_scratch(*recording);
-  else
-    drop_scratch();
-}
-
-void* scratch_bytes(size_t bytes) {
-  void* block = emulation::allocate(std::max<size_t>(bytes, 1));
-  if (!block)
-    throw Failure(Status::out_of_memory,
-                  "no memory for " + std::to_string(bytes) + " bytes of scratch");
-  lent_scratch().push_back(block);
-  return block;
-}
 
 bool start_device(DeviceProperties& p, char* why) {
   if (const std::string fault = emulation::start_fault(); !fault.empty()) {
@@ -110,7 +69,7 @@ bool start_device(DeviceProperties& p, char* why) {
   }
   std::snprintf(p.name, sizeof p.name, "CUDA kernels emulated on the CPU");
   p.memory_bytes = 0;
-  p.capability = emulation::capability();
+  p.gpu_capability = p.capability = emulation::capability();
   p.multiprocessors = 2;  // few, so that small tensors go around every grid-stride loop
   set_fault_record(static_cast<Fault*>(emulation::allocate(sizeof(Fault))));
   return true;
@@ -118,10 +77,20 @@ bool start_device(DeviceProperties& p, char* why) {
 
 void describe_backend(Backend& b) {
   b.name = "cuda-emulated";
-  b.allocate = emulation::allocate;
-  b.free = emulation::release;
+  b.allocate = [](size_t bytes, void** block, char* error) {
+    if (emulation::lost()) return say(emulation::lost_text(), error);
+    *block = emulation::allocate(bytes);
+    return *block ? Status::ok : Status::out_of_memory;
+  };
+  b.free = [](void* block) {
+    if (emulation::Recording* recording = emulation::current_recording())
+      recording->spoilt = "memory was freed while work was recorded";
+    emulation::release(block);
+  };
   b.copy = copy;
   b.synchronize = [](char* error) {
+    if (emulation::current_recording())
+      return say("waiting for the device cannot be recorded", error);
     return emulation::lost() ? say(emulation::lost_text(), error) : tell_fault(error);
   };
   b.lend = emulation::lend;
@@ -129,7 +98,7 @@ void describe_backend(Backend& b) {
   b.begin_capture = begin_capture;
   b.end_capture = end_capture;
   b.replay = replay;
-  b.drop_graph = drop_graph;
+  b.drop_graph = [](void* graph) { delete static_cast<emulation::Recording*>(graph); };
 }
 
 }  // namespace pare::cuda

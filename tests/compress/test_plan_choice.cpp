@@ -10,7 +10,6 @@
 #include "compress/plan/sparse_forms.h"
 #include "compress/plan/whole_plan.h"
 #include "compress/prune/prune.h"
-#include "core/random.h"
 #include "layers/zoo.h"
 
 using namespace pare;
@@ -39,8 +38,8 @@ Timing planted(std::vector<Row> rows) {
               },
           .plan = [](Plan::State&, const Tensor&, Tensor&) { return 1; }};
 }
-// Every sparse form is quick.
-Timing sparse_wins() { return planted({{"single weights", 10}, {"rows of 8", 10}}); }
+// Sparse forms are quick, and conversions free.
+Timing sparse_wins() { return planted({{"single weights", 10}, {"rows of 8", 10}, {"nhwc", 0}}); }
 
 Tensor half_zeros(const Shape& shape) {
   const Tensor w = Tensor::zeros(shape);
@@ -104,6 +103,12 @@ TEST_CASE("conversions count in the choice of a convolution") {
   CAPTURE(why);
   CHECK(has(why, "dense 100 us, single weights 80 us, 4x1 blocks 60 us"));
   CHECK(has(why, "conversions 60 us"));
+  const auto zeros = [&](const ConvPlace& place) {
+    return choose_conv(conv_layer(), place, timing).zeros;
+  };
+  CHECK(zeros({}) == ZerosUse::sparse);
+  CHECK(zeros({.y_nhwc = true}) == ZerosUse::conversions_cost);
+  CHECK(choose_conv(conv_layer(), {}, planted({})).zeros == ZerosUse::dense_won);
 }
 
 TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says so") {
@@ -152,6 +157,47 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
   CHECK(y.to_vector<float>() == want.to_vector<float>());
 }
 
+TEST_CASE("layers with zeros that run dense have a reason") {
+  auto net = make_model("lenet5", {}, 10, 3);
+  Graph graph = capture(*net, Tensor::full({5, 1, 28, 28}, 0.5)).clone();
+  const auto weights = prunable_weights(graph);
+  REQUIRE(weights.size() == 4);
+  const auto zero = [&](size_t layer, double share) {
+    const Tensor w = weights[layer].param.value();
+    for (int64_t i = 0; i < int64_t(share * double(w.elements())); ++i) w.data<float>()[i] = 0;
+  };
+  const auto why = [&](const SparseLayers& layers) {
+    std::string text;
+    for (const DenseLayer& l : dense_layers_with_zeros(graph, layers))
+      text += message("{} {} {}; ", l.node, std::lround(100 * l.zeros), l.why);
+    return text;
+  };
+  CHECK(why({}) == "");
+  zero(0, 0.2);
+  zero(1, 0.5);
+  zero(2, 0.9);
+  const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, no sparse kernel is faster there; ");
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
+        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
+            " 50 measured, the plan as a whole is faster so; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
+        conv2 + " 50 no sparse kernel takes its input or weight; ");
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {conv2}})
+            .find("not with the conversions of layout") != std::string::npos);
+
+  const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
+  CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
+  const auto layers_by = [&](const Timing& timing) {
+    return compile(graph, {.timing = &timing}).sparse_layers();
+  };
+  const SparseLayers quick = layers_by(sparse_wins()), slow = layers_by(planted({}));
+  CHECK((quick.sparse == std::vector{conv2, fc1} && quick.dense_won.empty()));
+  CHECK((slow.sparse.empty() && slow.dense_won == std::vector{conv2, fc1}));
+}
+
 TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
   struct Picky : Step {
     void run(const Frame& f, int64_t, int64_t) const override {
@@ -192,13 +238,13 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   zero(1, 0.5);
   zero(2, 0.9);
   const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
-  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, no sparse kernel is faster there; ");
-  CHECK(why({.sparse = {fc1}, .dense_won = {}, .overruled = true}) ==
+  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
         conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
             " 50 measured, the plan as a whole is faster so; ");
-  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}}) ==
+  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
         conv2 + " 50 no sparse kernel takes its input or weight; ");
 
   const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();

@@ -154,22 +154,34 @@ TEST_CASE("the sparse row kernel gives the sums") {
         }
 }
 
-TEST_CASE("transposing loses nothing") {
+TEST_CASE("rows go into lanes and back, and nothing else is touched") {
   Rng rng(5);
   for (const SparseKernels* kernels : all_kernels())
-    for (const int64_t rows : {1, 3, 8, 17, 64})
-      for (const int64_t columns : {1, 4, 9, 16, 31, 100}) {
-        const int64_t x_step = columns + 2, y_step = rows + 1;
-        const auto x = normals(rng, rows * x_step);
-        std::vector<float> y(size_t(columns * y_step), untouched);
-        kernels->transpose(x.data(), rows, columns, x_step, y.data(), y_step);
-        bool same = true;
-        for (int64_t j = 0; j < columns; ++j)
-          for (int64_t i = 0; i < y_step; ++i)
-            same = same &&
-                   y[size_t(j * y_step + i)] == (i < rows ? x[size_t(i * x_step + j)] : untouched);
-        CHECK(same);
-      }
+    for (const int64_t lanes : {8, 16, 20, 32, 64})
+      for (const int64_t images : {1, 3, 4, 7, 8, 12, 16, 17, 31, 32, 59, 64})
+        for (const int64_t columns : {1, 4, 9, 16, 31, 32, 33, 44, 100}) {
+          if (images > lanes) continue;
+          CAPTURE(lanes);
+          CAPTURE(images);
+          CAPTURE(columns);
+          const int64_t x_step = columns + 2;
+          const auto x = normals(rng, images * x_step);
+          std::vector<float> in(size_t(columns * lanes), untouched);
+          kernels->to_lanes(x.data(), images, columns, x_step, in.data(), lanes);
+          bool same = true;
+          for (int64_t j = 0; j < columns; ++j)
+            for (int64_t i = 0; i < lanes; ++i)
+              same = same && in[size_t(j * lanes + i)] ==
+                                 (i < images ? x[size_t(i * x_step + j)] : untouched);
+          CHECK(same);
+          std::vector<float> out(size_t(images * x_step), untouched);
+          kernels->from_lanes(in.data(), columns, images, lanes, out.data(), x_step);
+          for (int64_t i = 0; i < images; ++i)
+            for (int64_t j = 0; j < x_step; ++j)
+              same = same && out[size_t(i * x_step + j)] ==
+                                 (j < columns ? x[size_t(i * x_step + j)] : untouched);
+          CHECK(same);
+        }
 }
 
 TEST_CASE("slices hold each weight once, rows of like length together, and go on from given sums") {

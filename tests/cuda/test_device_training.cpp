@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const Device emulated{DeviceType::cuda_emulated, 0};
-
 // Digits shrunk to 14 x 14 by taking the mean of four pixels: an emulated thread is slow.
 Examples small_digits(int64_t first, int64_t n) {
   const Examples big = draw_digits(1, first, n);
@@ -152,13 +150,46 @@ TEST_CASE("replayed steps have the bits of kernels run one by one") {
   }
 }
 
-TEST_CASE("a network with dropout trains on the device, one kernel at a time") {
-  TrainOptions o = options("sgd", 0.05);
-  o.epochs = 1;
-  const auto net = quarters_network();
-  const Result here = train(*net, {}, o, quarters()), there = train(*net, emulated, o, quarters());
-  CHECK(there.replays == 0);
-  CHECK(there.report.epochs[0].loss == doctest::Approx(here.report.epochs[0].loss).epsilon(1e-3));
+TEST_CASE("a network with dropout draws anew at every replay, what the CPU draws") {
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    TrainOptions o = options("sgd", 0.05);
+    o.epochs = 1;
+    const auto net = quarters_network();
+    const Result here = train(*net, {}, o, quarters()), there = train(*net, device, o, quarters());
+    CHECK(there.replays > 4);
+    CHECK(there.report.epochs[0].loss == doctest::Approx(here.report.epochs[0].loss).epsilon(1e-3));
+    o.record = false;
+    const Result direct = train(*net, device, o, quarters());
+    CHECK(direct.replays == 0);
+    CHECK(direct.values == there.values);
+  }
+}
+
+TEST_CASE("a loss is replayed only where it says that its numbers never change") {
+  const auto net = mlp();
+  const auto first_losses = [&](Device device, bool falling, bool recordable) {
+    Graph g = capture(*net, Tensor::zeros({1, 1, 14, 14})).clone();
+    to_device(g, device);
+    Trainer trainer(g, digits(), options("sgd", 0.05));
+    double weight = 1;
+    trainer.set_loss(
+        [&](const Tensor& logits, const Batch& batch) {
+          if (falling) weight *= 0.9;
+          return softmax_cross_entropy(logits, batch.labels.to(logits.device())) * weight;
+        },
+        recordable);
+    const TrainReport report = trainer.run();
+    return std::pair{report.epochs.back().loss, trainer.recorded().replays()};
+  };
+  const double falling = first_losses({}, true, false).first;
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    const auto there = first_losses(device, true, false);
+    CHECK(there.second == 0);
+    CHECK(there.first == doctest::Approx(falling).epsilon(1e-3));
+    CHECK(first_losses(device, false, true).second > 0);
+  }
 }
 
 TEST_CASE("a checkpoint written on one device goes on on another") {

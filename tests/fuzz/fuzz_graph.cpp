@@ -1,6 +1,9 @@
 // The graph's JSON, below the checksums that keep a fuzzer of whole files out. What loads is run,
 // forwards in both modes and backwards: it may refuse what it is given (Error), and nothing else.
 #include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
 
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
@@ -8,6 +11,20 @@
 #include "tests/fuzz/fuzz.h"
 
 namespace {
+
+// A whole weight and bias, and a sparse weight as floats and as bytes: four of 400 elements kept.
+constexpr const char* tensors = R"("w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+                                R"("b":{"dtype":"F32","shape":[2],"data_offsets":[24,32]},)"
+                                R"("s:kept":{"dtype":"F32","shape":[4],"data_offsets":[32,48]},)"
+                                R"("s:gaps":{"dtype":"U8","shape":[5],"data_offsets":[48,53]},)"
+                                R"("q:kept":{"dtype":"I8","shape":[4],"data_offsets":[53,57]},)"
+                                R"("q:gaps":{"dtype":"U8","shape":[5],"data_offsets":[57,62]}})";
+constexpr std::array<uint8_t, 62> stored = [] {
+  std::array<uint8_t, 62> bytes{};
+  for (const size_t at : {48, 57})
+    for (size_t i = 0; const int gap : {3, 255, 3, 0, 135}) bytes[at + i++] = uint8_t(gap);
+  return bytes;
+}();
 
 // Elements of all values at batch 1: a fuzzer needs many small runs.
 int64_t size_of_run(const pare::Graph& graph) {
@@ -47,13 +64,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (c == '"' || c == '\\') text += '\\';
       if (byte >= 0x20 && byte < 0x7f) text += c;
     }
-    std::string header = R"({"__metadata__":{"graph":")" + text +
-                         R"("},"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
-                         R"("b":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}})";
-    std::vector<uint8_t> file(8 + header.size() + 32);
+    const std::string header = R"({"__metadata__":{"graph":")" + text + R"("},)" + tensors;
+    std::vector<uint8_t> file(8 + header.size() + stored.size());
     const uint64_t length = header.size();
     std::copy_n(reinterpret_cast<const uint8_t*>(&length), 8, file.begin());
     std::copy(header.begin(), header.end(), file.begin() + 8);
+    std::copy(stored.begin(), stored.end(), file.begin() + 8 + std::ptrdiff_t(length));
     run(pare::read_graph(pare::Container(pare::open_bytes(file, "input"))));
   });
 }

@@ -62,3 +62,13 @@ TEST_CASE("golden model files are read, and written again byte for byte") {
   holds(quantized.clone(), "fake_quantized.pare");
   holds(lower(quantized), "int8.pare");
 }
+
+// A fuzzer starts from them: seeds that are refused lead it nowhere.
+TEST_CASE("the fuzzer's seeds with masks as gaps are whole models") {
+  for (const char* name : {"gaps", "gaps-int8"}) {
+    CAPTURE(name);
+    const std::string path = std::string(PARE_SOURCE_DIR) + "/tests/fuzz/seeds/model/" + name;
+    Graph loaded = load_graph(path);
+    CHECK_NOTHROW(loaded(Tensor::full(loaded.input_shape(1), 0.5)));
+  }
+}

@@ -32,6 +32,8 @@ TEST_CASE("a device that cannot be used is exit code 4 and says what to do") {
       {"no-driver", "no NVIDIA driver is installed; install one, or use --device cpu"},
       {"driver-too-old", "the NVIDIA driver is too old: it serves CUDA 11.8"},
       {"no-gpu", "there is no NVIDIA GPU"},
+      {"old-gpu", "older than compute capability 7.5"},
+      {"busy-gpu", "another process holds it"},
       {"no-kernel-image", "build it with its number in PARE_CUDA_ARCHITECTURES"}};
   for (const auto& [fault, text] : faults) {
     CAPTURE(fault);
@@ -110,6 +112,28 @@ TEST_CASE("--precision rounds the factors of products, and says where it cannot"
     CHECK(rounded != exact);
     CHECK(std::abs(rounded - exact) < most * exact);
   }
+}
+
+TEST_CASE("a training whose steps cannot be recorded runs, and says so once") {
+  if (!have_tool()) return;
+  const Folder f;
+  if (!have_emulation(f)) return;
+  const std::string command = std::string(train) + "--out m.pare --device ";
+  const json recorded = result(f, command + "cuda-emulated", {"replays", "not_recorded", "epochs"});
+  CHECK(recorded["replays"] > 0);
+  CHECK(recorded["not_recorded"].is_null());
+  CHECK(result(f, command + "cpu", {"replays"})["not_recorded"].is_null());
+  const Outcome o = run(f, command + "cuda-emulated", true, playing("no-recording"));
+  CAPTURE(o.out);
+  REQUIRE(o.code == 0);
+  const size_t at = o.out.find("not recorded and replayed: an emulated fault");
+  CHECK(at != std::string::npos);
+  CHECK(o.out.find("not recorded", at + 1) == std::string::npos);
+  const Outcome plain = run(f, command + "cuda-emulated --json", false, playing("no-recording"));
+  const json j = json::parse(plain.out);
+  CHECK(j["replays"] == 0);
+  CHECK(j["not_recorded"] == "an emulated fault: work cannot be recorded");
+  CHECK(j["epochs"][1]["loss"] == recorded["epochs"][1]["loss"]);
 }
 
 TEST_CASE("auto says what it chose, and it is never the emulation") {

@@ -1,0 +1,19 @@
+# How fuzz targets are built and run. To be sourced.
+
+# configure_fuzz SOURCE BUILD: clang's libFuzzer under the sanitizers.
+configure_fuzz() {
+  cmake -S "$1" -B "$2" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="${CXX:-clang++-19}" \
+    -DPARE_FUZZ=ON -DPARE_SANITIZE=fuzzer-no-link,address,undefined \
+    -DPARE_TESTS=OFF -DPARE_TOOLS=OFF -DPARE_EXAMPLES=OFF >/dev/null
+}
+
+# fuzz TARGET BUILD FOLDER SECONDS: from the seeds and what FOLDER/corpus/TARGET holds; a finding is left as FOLDER/TARGET-*.
+fuzz() {
+  local corpus=$3/corpus/$1
+  mkdir -p "$corpus"
+  [ ! -d "tests/fuzz/seeds/$1" ] || cp tests/fuzz/seeds/"$1"/* "$corpus"
+  "$2/tests/fuzz/fuzz_$1" "$corpus" -max_total_time="$4" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+    -artifact_prefix="$3/$1-" -print_final_stats=1 -verbosity=0 </dev/null
+}
+
+fuzz_targets() { basename -s .cpp tests/fuzz/fuzz_*.cpp | sed 's/^fuzz_//'; }
