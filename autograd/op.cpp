@@ -57,6 +57,18 @@ const Op& internal_op(const Op& op) {
   return *kept;
 }
 
+bool runs_on(const Op& op, Device device) {
+  if (op.composite) return true;
+  if (op.forward) return op.any_device || device == Device{};
+  return op.forward_kernel->on(device);
+}
+
+bool differentiates_on(const Op& op, Device device) {
+  if (!op.differentiable || op.composite) return true;
+  if (op.backward) return op.any_device || device == Device{};
+  return op.backward_kernel->on(device) || !op.backward_kernel->on(Device{});
+}
+
 const Op& register_op(const Op& op) {
   OpRegistry& r = op_registry();
   const std::lock_guard lock(r.mutex);
@@ -144,7 +156,12 @@ ShapesOnly::ShapesOnly(int64_t bytes) : left(bytes), previous_(shapes_only) { sh
 ShapesOnly::~ShapesOnly() { shapes_only = previous_; }
 
 void run_backward(BackwardCall& call) {
-  if (call.op->backward) return call.op->backward(call);
+  if (call.op->backward) {
+    check(differentiates_on(*call.op, call.device), ErrorCode::device,
+          "{}: its backward runs on the CPU alone, not on {}; use --device cpu", call.op->name,
+          call.device);
+    return call.op->backward(call);
+  }
   std::array<TensorArg, max_inputs> in, grad_in, buf;
   std::array<TensorArg, max_outputs> out, grad_out;
   for (size_t i = 0; i < call.inputs.size(); ++i) {
@@ -233,6 +250,9 @@ void apply(const Op& op, std::span<Tensor> inputs, const Attrs& attrs, std::span
   } else if (shapes_only) {
     // infer has said all there is to know.
   } else if (op.forward) {
+    check(runs_on(op, call.x().device()), ErrorCode::device,
+          "{}: its forward runs on the CPU alone, not on {}; use --device cpu", op.name,
+          call.x().device());
     op.forward(call);
   } else {
     run_forward_kernel(call);

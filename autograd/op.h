@@ -108,6 +108,9 @@ struct Op {
   // Null: the device's kernel "NAME.forward" / "NAME.backward".
   void (*forward)(Call&) = nullptr;
   void (*backward)(BackwardCall&) = nullptr;
+  // These two, where given, reach elements through tensors and ops alone, and so run on every
+  // device; else they are code of the CPU, and refused elsewhere.
+  bool any_device = false;
   bool differentiable = true;
   // backward fills `passed` (tensors that may share bytes with grad_outputs) instead of writing
   // destinations: views, adds, and ops composed of others.
@@ -142,6 +145,9 @@ struct Op {
 
 // An op that no file or graph may name: kernels as for a registered one.
 const Op& internal_op(const Op& op);
+// Whether the op's forward can run on `device`, and its gradients where it has some on the CPU.
+bool runs_on(const Op& op, Device device);
+bool differentiates_on(const Op& op, Device device);
 // Makes an op known by name; the returned reference lives as long as the program. Registering an
 // existing name with the same version is an error.
 const Op& register_op(const Op& op);

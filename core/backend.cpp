@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/denormals.h"
 #include "core/device.h"
 #include "core/storage.h"
 
@@ -127,8 +128,10 @@ std::vector<std::string> missing_kernels(Device device) {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   std::vector<std::string> missing;
+  const auto own = cpu::own_kernels();
   for (size_t i = 0; i < r.names.size(); ++i)
-    if (r.fn[int(DeviceType::cpu)][i].load() && !r.fn[int(device.type)][i].load())
+    if (std::find(own.begin(), own.end(), r.names[i]) == own.end() &&
+        r.fn[int(DeviceType::cpu)][i].load() && !r.fn[int(device.type)][i].load())
       missing.emplace_back(r.names[i]);
   std::sort(missing.begin(), missing.end());
   return missing;
@@ -165,6 +168,7 @@ bool Kernel::on(Device device) const {
 }
 
 void Kernel::operator()(Device device, const KernelArgs& args) const {
+  const FlushDenormals flush;
   Registry& r = registry();
   const KernelFn fn = r.fn[int(device.type)][index_].load(std::memory_order_relaxed);
   if (!fn)

@@ -134,7 +134,8 @@ const Backend& backend_of(Device device);
 void register_backend(DeviceType type, const Backend& backend);
 // Adds (or replaces, by name) one kernel: how users' ops reach a device.
 void register_kernel(const char* name, DeviceType type, KernelFn fn);
-// Names of the kernels that the CPU has and `device` lacks, sorted.
+// Names of the kernels that the CPU has and `device` lacks, sorted; without those that are meant
+// for the CPU alone (core/cpu/backend_cpu.h).
 std::vector<std::string> missing_kernels(Device device);
 // Copies bytes between the host and `device`, or within it; throws Error{device}.
 void copy_bytes(Device device, void* to, const void* from, size_t bytes, Direction direction);

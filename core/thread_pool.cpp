@@ -15,6 +15,8 @@
 #include <immintrin.h>
 #endif
 
+#include "core/denormals.h"
+
 namespace pare {
 namespace {
 
@@ -25,18 +27,6 @@ void pause_briefly() {
   std::this_thread::yield();
 #endif
 }
-
-// Flush-to-zero and denormals-are-zero for a scope: denormals cost up to 20x and teach nothing.
-class FlushDenormals {
- public:
-#if defined(__x86_64__)
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
-#endif
-};
 
 // The processors this thread may run on; none where the system does not say.
 cpu_set_t usable_set() {
@@ -102,7 +92,7 @@ class Pool {
   // Claims tiles one by one until none is left. A claim holds the job's number: where the exchange
   // succeeds, the job had not ended, so what was read before belongs to it.
   void take_tiles() {
-    [[maybe_unused]] const FlushDenormals flush;
+    const FlushDenormals flush;
     const InsidePool inside;
     uint64_t claim = claim_.load(std::memory_order_acquire);
     for (;;) {
@@ -191,7 +181,7 @@ void set_threads(int n) {
 void detail::parallel_tiles(int64_t tiles, TileFn fn, void* context) {
   if (tiles <= 0) return;
   if (inside_pool || tiles == 1) {
-    [[maybe_unused]] const FlushDenormals flush;
+    const FlushDenormals flush;
     for (int64_t tile = 0; tile < tiles; ++tile) fn(context, tile);
     return;
   }

@@ -41,8 +41,9 @@ PARE_DEVICE inline Place place_of(const Axes& axes, int64_t i) {
     int64_t k = i;
     if (axis > 0) {
       // 64-bit division is slow on a GPU.
+      const int64_t extent = axes.dims[axis];
       const int64_t rest =
-          i >> 31 ? i / axes.dims[axis] : int64_t(uint32_t(i) / uint32_t(axes.dims[axis]));
+          (i | extent) >> 32 ? i / extent : int64_t(uint32_t(i) / uint32_t(extent));
       k = i - rest * axes.dims[axis];
       i = rest;
     }

@@ -84,7 +84,7 @@ PARE_KERNEL void use_running_kernel(Channels<T> channels, const T* mean, const T
 
 // Over the elements, block by block of columns: a thread's channel stays the same.
 template <class F>
-PARE_DEVICE inline void over_rows(int64_t rows, int64_t channels, F&& f) {
+PARE_DEVICE inline void over_cells(int64_t rows, int64_t channels, F&& f) {
   const int64_t c = int64_t(block_x()) * block_width() + thread_x();
   if (c >= channels) return;
   for (int64_t r = int64_t(block_y()) * block_height() + thread_y(); r < rows;
@@ -92,7 +92,7 @@ PARE_DEVICE inline void over_rows(int64_t rows, int64_t channels, F&& f) {
     f(r * channels + c, c);
 }
 template <class... Params, class... Args>
-void launch_over_rows(void (*kernel)(Params...), int64_t rows, int64_t channels, Args&&... args) {
+void launch_over_cells(void (*kernel)(Params...), int64_t rows, int64_t channels, Args&&... args) {
   if (channels == 0) return;
   const int width = block_columns(channels), height = threads_per_block / width;
   const int64_t across = ceil_div(channels, width), all = ceil_div(rows, height);
@@ -104,7 +104,7 @@ void launch_over_rows(void (*kernel)(Params...), int64_t rows, int64_t channels,
 template <class T>
 PARE_KERNEL void apply_kernel(int64_t rows, int64_t channels, const T* x, const T* factor,
                               const T* shift, const T* residual, bool relu, T* y) {
-  over_rows(rows, channels, [&](int64_t i, int64_t c) {
+  over_cells(rows, channels, [&](int64_t i, int64_t c) {
     T v = x[i] * factor[c] + shift[c];
     if (residual) v = v + residual[i];
     y[i] = relu && !(v > T(0)) ? T(0) : v;
@@ -126,9 +126,9 @@ Status forward(const KernelArgs& args) {
           channels);
     else
       launch_over(use_running_kernel<T>, channels, found, running_mean, running_variance, channels);
-    launch_over_rows(apply_kernel<T>, rows, channels, x.as<T>(), found.factor, found.shift,
-                     args.input_count > 3 ? args.inputs[3].as<T>() : nullptr,
-                     bool(args.attrs->integer("relu")), y.as<T>());
+    launch_over_cells(apply_kernel<T>, rows, channels, x.as<T>(), found.factor, found.shift,
+                      args.input_count > 3 ? args.inputs[3].as<T>() : nullptr,
+                      bool(args.attrs->integer("relu")), y.as<T>());
   });
 }
 
@@ -171,7 +171,7 @@ struct Gradients {
 template <class T>
 PARE_KERNEL void gradient_kernel(int64_t rows, int64_t channels, ReadNormSums<T> from, const T* a,
                                  const T* b, const T* k, Gradients<T> to) {
-  over_rows(rows, channels, [&](int64_t i, int64_t c) {
+  over_cells(rows, channels, [&](int64_t i, int64_t c) {
     const T g = !from.y || from.y[i] > T(0) ? from.dy[i] : T(0);
     const T d = a[c] * g + b[c] * (from.x[i] - from.mean[c]) + k[c];
     if (to.dx) to.dx[i] = to.accumulate ? to.dx[i] + d : d;
@@ -195,7 +195,7 @@ Status backward(const KernelArgs& args) {
     const Gradients<T> to{grads[0].as<T>(), residual ? grads[3].as<T>() : nullptr,
                           args.accumulate[0], residual && args.accumulate[3]};
     if (to.dx || to.dresidual)
-      launch_over_rows(gradient_kernel<T>, rows, channels, from, found.a, found.b, found.k, to);
+      launch_over_cells(gradient_kernel<T>, rows, channels, from, found.a, found.b, found.k, to);
   });
 }
 

@@ -7,10 +7,10 @@ namespace pare::cuda {
 namespace {
 
 // The sizes kernels use, 32 bits wide.
-struct Sizes {
+struct DepthwiseSizes {
   int c, h, w, kh, kw, oh, ow, stride, pad, dilation;
   PixelGrid input, output;
-  explicit Sizes(const ConvShape& s)
+  explicit DepthwiseSizes(const ConvShape& s)
       : c(int(s.c)),
         h(int(s.h)),
         w(int(s.w)),
@@ -26,8 +26,8 @@ struct Sizes {
 };
 
 template <class T>
-PARE_KERNEL void forward_kernel(Sizes s, const T* x, const T* w, const T* bias, bool relu, T* y,
-                                int64_t elements) {
+PARE_KERNEL void forward_kernel(DepthwiseSizes s, const T* x, const T* w, const T* bias, bool relu,
+                                T* y, int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
     const Pixel p = s.output.of_element(e);
     T sum = T(0);
@@ -46,8 +46,8 @@ PARE_KERNEL void forward_kernel(Sizes s, const T* x, const T* w, const T* bias, 
 
 // Each input pixel gathers from the outputs whose windows hold it.
 template <class T>
-PARE_KERNEL void data_gradient_kernel(Sizes s, const T* dy, const T* w, T* dx, bool accumulate,
-                                      int64_t elements) {
+PARE_KERNEL void data_gradient_kernel(DepthwiseSizes s, const T* dy, const T* w, T* dx,
+                                      bool accumulate, int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
     const Pixel p = s.input.of_element(e);
     T sum = T(0);
@@ -67,7 +67,7 @@ PARE_KERNEL void data_gradient_kernel(Sizes s, const T* dy, const T* w, T* dx, b
 template <class T>
 struct ReadProducts {
   using State = Sums<T, 1>;
-  Sizes s;
+  DepthwiseSizes s;
   const T *x, *dy;
   PARE_DEVICE void add(State& state, int64_t pixel, int64_t column) const {
     const int tap = int(column) / s.c, c = int(column) - tap * s.c;
@@ -94,17 +94,18 @@ struct PutWeight {
 template <class T>
 void depthwise_forward(const ConvShape& s, const T* x, const T* w, const T* bias, bool relu, T* y) {
   const int64_t elements = s.n * s.oh * s.ow * s.c;
-  launch_over(forward_kernel<T>, elements, Sizes(s), x, w, bias, relu, y, elements);
+  launch_over(forward_kernel<T>, elements, DepthwiseSizes(s), x, w, bias, relu, y, elements);
 }
 template <class T>
 void depthwise_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
   const int64_t elements = s.n * s.h * s.w * s.c;
-  launch_over(data_gradient_kernel<T>, elements, Sizes(s), dy, w, dx, accumulate, elements);
+  launch_over(data_gradient_kernel<T>, elements, DepthwiseSizes(s), dy, w, dx, accumulate,
+              elements);
 }
 template <class T>
 void depthwise_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw,
                                bool accumulate) {
-  over_columns(ReadProducts<T>{Sizes(s), x, dy},
+  over_columns(ReadProducts<T>{DepthwiseSizes(s), x, dy},
                PutWeight<T>{int(s.c), int(s.kh * s.kw), dw, accumulate}, s.n * s.oh * s.ow,
                s.kh * s.kw * s.c);
 }

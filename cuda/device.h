@@ -20,21 +20,21 @@
 //                                   at once (i a multiple of N); s + n is the array from n on
 //   barrier()                       all threads of the block meet; orders shared memory
 //   warp_barrier(mask)              the lanes of mask meet; orders shared memory among them
-//   shuffle(v, lane, mask), shuffle_down(v, n, mask), shuffle_up(v, n, mask),
-//   shuffle_xor(v, bits, mask)      values of other lanes; 4- or 8-byte types, or Half, BFloat16
-//   ballot(condition, mask), any(...), all(...)  what the lanes of a warp say
-//   atomic_add, atomic_max, atomic_min, atomic_or, atomic_exchange(p, v), atomic_cas(p, old, v)
-//                                   integers in global memory only: float sums would depend on
-//                                   the order
+//   shuffle_xor(v, bits, mask)      values of other lanes; 4- or 8-byte types
+//   atomic_min(p, v)                integers in global memory only: float sums would depend on the
+//                                   order, as would whatever else an atomic gives back
 //   fma(a, b, c)                    one rounding; nothing else is ever contracted
-//   dp4a(a, b, c), dp4a_mixed(a, b, c)   c + sum of 4 products of bytes: s8 s8, u8 s8
+//   dp4a_u8s8(a, b, c)              c + sum of 4 products of bytes
 //   load<N>(p), store<N>(p, v)      N elements of global memory at once, aligned to N elements
 //   cp_async<Bytes>(to, p, valid), cp_async_commit(), cp_async_wait<Left>()   copies of 4, 8 or 16
 //                                   bytes into shared memory beside computing; wait, then barrier
 //
-// and over those, in one body: Vector<T, N>, warp_sum, warp_max, block_sum (below); Half, BFloat16
-// and to_tf32 (cuda/small_floats.h); ldmatrix and mma (cuda/mma.h). Host side of a kernel file:
-// rows, types, grids and scratch memory (cuda/host.h).
+// and over those, in one body: Vector<T, N>, warp_sum, warp_max, block_sum (below); BFloat16 and
+// to_tf32 (cuda/small_floats.h); mma (cuda/mma.h). Host side of a kernel file: rows, types, grids
+// and scratch memory (cuda/host.h).
+//
+// A facility comes with the first kernel that uses it: a template never instantiated was never
+// compiled.
 #pragma once
 
 #include <cstdint>

@@ -75,38 +75,10 @@ PARE_DEVICE inline Shared<T> dynamic_shared(int offset = 0) {
 
 PARE_DEVICE inline void barrier() { __syncthreads(); }
 PARE_DEVICE inline void warp_barrier(uint32_t mask = full_mask) { __syncwarp(mask); }
-// f(v); the small floats travel as words.
-template <class T, class F>
-PARE_DEVICE inline T exchange(T v, F f) {
-  if constexpr (sizeof(T) == 2) {
-    T result;
-    result.bits = uint16_t(f(unsigned(v.bits)));
-    return result;
-  } else {
-    return f(v);
-  }
-}
-template <class T>
-PARE_DEVICE inline T shuffle(T v, int from, uint32_t mask = full_mask) {
-  return exchange(v, [=](auto w) { return __shfl_sync(mask, w, from); });
-}
-template <class T>
-PARE_DEVICE inline T shuffle_down(T v, int n, uint32_t mask = full_mask) {
-  return exchange(v, [=](auto w) { return __shfl_down_sync(mask, w, unsigned(n)); });
-}
-template <class T>
-PARE_DEVICE inline T shuffle_up(T v, int n, uint32_t mask = full_mask) {
-  return exchange(v, [=](auto w) { return __shfl_up_sync(mask, w, unsigned(n)); });
-}
 template <class T>
 PARE_DEVICE inline T shuffle_xor(T v, int bits, uint32_t mask = full_mask) {
-  return exchange(v, [=](auto w) { return __shfl_xor_sync(mask, w, bits); });
+  return __shfl_xor_sync(mask, v, bits);
 }
-PARE_DEVICE inline uint32_t ballot(bool c, uint32_t mask = full_mask) {
-  return __ballot_sync(mask, c);
-}
-PARE_DEVICE inline bool any(bool c, uint32_t mask = full_mask) { return __any_sync(mask, c); }
-PARE_DEVICE inline bool all(bool c, uint32_t mask = full_mask) { return __all_sync(mask, c); }
 
 template <class T>
 concept AtomicInteger = std::is_integral_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
@@ -115,38 +87,15 @@ template <AtomicInteger T>
 using AtomicWord =
     std::conditional_t<sizeof(T) == 8,
                        std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>, T>;
-#define PARE_ATOMIC(name, function)                                            \
-  template <AtomicInteger T>                                                   \
-  PARE_DEVICE inline T name(T* p, std::type_identity_t<T> v) {                 \
-    return T(function(reinterpret_cast<AtomicWord<T>*>(p), AtomicWord<T>(v))); \
-  }
-PARE_ATOMIC(atomic_max, ::atomicMax)
-PARE_ATOMIC(atomic_min, ::atomicMin)
-#undef PARE_ATOMIC
-// These act on the bits, which CUDA offers for unsigned words alone.
-#define PARE_ATOMIC(name, function)                            \
-  template <AtomicInteger T>                                   \
-  PARE_DEVICE inline T name(T* p, std::type_identity_t<T> v) { \
-    using U = AtomicWord<std::make_unsigned_t<T>>;             \
-    return T(function(reinterpret_cast<U*>(p), U(v)));         \
-  }
-PARE_ATOMIC(atomic_add, ::atomicAdd)
-PARE_ATOMIC(atomic_or, ::atomicOr)
-PARE_ATOMIC(atomic_exchange, ::atomicExch)
-#undef PARE_ATOMIC
 template <AtomicInteger T>
-PARE_DEVICE inline T atomic_cas(T* p, std::type_identity_t<T> old, std::type_identity_t<T> v) {
-  using U = AtomicWord<std::make_unsigned_t<T>>;
-  return T(::atomicCAS(reinterpret_cast<U*>(p), U(old), U(v)));
+PARE_DEVICE inline T atomic_min(T* p, std::type_identity_t<T> v) {
+  return T(::atomicMin(reinterpret_cast<AtomicWord<T>*>(p), AtomicWord<T>(v)));
 }
 
 PARE_DEVICE inline float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 PARE_DEVICE inline double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
 
-PARE_DEVICE inline int32_t dp4a(uint32_t a, uint32_t b, int32_t c) {
-  return __dp4a(int(a), int(b), c);
-}
-PARE_DEVICE inline int32_t dp4a_mixed(uint32_t a, uint32_t b, int32_t c) {
+PARE_DEVICE inline int32_t dp4a_u8s8(uint32_t a, uint32_t b, int32_t c) {
   int32_t d;
   asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
   return d;

@@ -40,7 +40,11 @@ PARE_KERNEL void nhwc_kernel(const T* x, T* y, int64_t n, int64_t channels, int6
   for (int64_t s = global_x(); s < n; s += grid_threads()) {
     const int64_t c = s % channels, at = s / channels % pixels, image = s / (channels * pixels);
     const int64_t i = (image * channels + c) * pixels + at;
-    drop(philox(drop.key, uint64_t(i / 4))[size_t(i % 4)], x + s, y + s);
+    // Chosen, not indexed: words that are indexed lie in local memory.
+    const auto bits = philox(drop.key, uint64_t(i / 4));
+    const bool odd = i % 2 != 0;
+    const uint32_t low = odd ? bits[1] : bits[0], high = odd ? bits[3] : bits[2];
+    drop(i % 4 < 2 ? low : high, x + s, y + s);
   }
 }
 

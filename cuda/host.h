@@ -55,7 +55,7 @@ struct KernelList {
   int count;
 };
 
-constexpr int threads_per_block = 256;
+constexpr int threads_per_block = 256, warps_per_block = threads_per_block / warp_size;
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Blocks for a loop over n items with global_x() and grid_threads(): enough to fill the device.
 // A result must not depend on this number: it differs between devices.

@@ -60,29 +60,34 @@ PARE_DEVICE inline void finish(const Problem& p, int64_t row, int64_t column, in
   p.y[row * p.out + column] = requantize(acc, p.multiplier[column], p.y_zero, p.relu);
 }
 
-// The part of a tile that one thread computes.
+// The part of a tile that one thread computes. Its loops are unrolled: the sums are in registers.
 struct TensorCores {
   int32_t sum[2][4][4] = {};
   PARE_DEVICE void step(Shared<uint32_t> x, Shared<uint32_t> w) {
     const int g = lane() / 4, t = lane() % 4, row = warp() / 2 * 32, column = warp() % 2 * 32;
+    PARE_UNROLL
     for (int k = 0; k < words; k += 8) {
       uint32_t a[2][4], b[4][2];
-      for (int i = 0; i < 2; ++i)
-        for (int v = 0; v < 4; ++v)
-          a[i][v] = x[(row + i * 16 + v % 2 * 8 + g) * pitch + k + v / 2 * 4 + t];
-      for (int j = 0; j < 4; ++j)
-        for (int v = 0; v < 2; ++v) b[j][v] = w[(column + j * 8 + g) * pitch + k + v * 4 + t];
-      for (int i = 0; i < 2; ++i)
-        for (int j = 0; j < 4; ++j) mma_u8s8(sum[i][j], a[i], b[j]);
+      PARE_UNROLL
+      for (int i = 0; i < 2; ++i) PARE_UNROLL
+      for (int v = 0; v < 4; ++v)
+        a[i][v] = x[(row + i * 16 + v % 2 * 8 + g) * pitch + k + v / 2 * 4 + t];
+      PARE_UNROLL
+      for (int j = 0; j < 4; ++j) PARE_UNROLL
+      for (int v = 0; v < 2; ++v) b[j][v] = w[(column + j * 8 + g) * pitch + k + v * 4 + t];
+      PARE_UNROLL
+      for (int i = 0; i < 2; ++i) PARE_UNROLL
+      for (int j = 0; j < 4; ++j) mma_u8s8(sum[i][j], a[i], b[j]);
     }
   }
   PARE_DEVICE void write(const Problem& p, int64_t row, int64_t column) const {
     row += warp() / 2 * 32 + lane() / 4;
     column += warp() % 2 * 32 + lane() % 4 * 2;
-    for (int i = 0; i < 2; ++i)
-      for (int j = 0; j < 4; ++j)
-        for (int v = 0; v < 4; ++v)
-          finish(p, row + i * 16 + v / 2 * 8, column + j * 8 + v % 2, sum[i][j][v]);
+    PARE_UNROLL
+    for (int i = 0; i < 2; ++i) PARE_UNROLL
+    for (int j = 0; j < 4; ++j) PARE_UNROLL
+    for (int v = 0; v < 4; ++v)
+      finish(p, row + i * 16 + v / 2 * 8, column + j * 8 + v % 2, sum[i][j][v]);
   }
 };
 struct Dp4a {
@@ -91,17 +96,21 @@ struct Dp4a {
     const int r = thread_x() / 16, c = thread_x() % 16;
     for (int k = 0; k < words; ++k) {
       uint32_t b[4];
+      PARE_UNROLL
       for (int j = 0; j < 4; ++j) b[j] = w[(c + j * 16) * pitch + k];
+      PARE_UNROLL
       for (int i = 0; i < 8; ++i) {
         const uint32_t a = x[(r + i * 8) * pitch + k];
-        for (int j = 0; j < 4; ++j) sum[i][j] = dp4a_mixed(a, b[j], sum[i][j]);
+        PARE_UNROLL
+        for (int j = 0; j < 4; ++j) sum[i][j] = dp4a_u8s8(a, b[j], sum[i][j]);
       }
     }
   }
   PARE_DEVICE void write(const Problem& p, int64_t row, int64_t column) const {
     const int r = thread_x() / 16, c = thread_x() % 16;
-    for (int i = 0; i < 8; ++i)
-      for (int j = 0; j < 4; ++j) finish(p, row + r + i * 8, column + c + j * 16, sum[i][j]);
+    PARE_UNROLL
+    for (int i = 0; i < 8; ++i) PARE_UNROLL
+    for (int j = 0; j < 4; ++j) finish(p, row + r + i * 8, column + c + j * 16, sum[i][j]);
   }
 };
 

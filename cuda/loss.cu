@@ -14,7 +14,7 @@ namespace {
 // One block: *y = factor * sum of x, in a fixed order.
 template <class T, class Sum>
 PARE_KERNEL void total_kernel(const Sum* x, int64_t n, double factor, T* y) {
-  PARE_SHARED(Sum, partial, warps);
+  PARE_SHARED(Sum, partial, warps_per_block);
   Sum sum = 0;
   for (int64_t i = thread_x(); i < n; i += block_width()) sum += x[i];
   sum = block_sum(sum, partial);
@@ -37,8 +37,8 @@ PARE_KERNEL void row_loss_kernel(const T* x, const int32_t* labels, T* losses, i
 template <class T>
 PARE_KERNEL void mean_loss_kernel(const T* losses, const int32_t* labels, int64_t n,
                                   int64_t classes, T* y, Fault* fault) {
-  PARE_SHARED(T, partial, warps);
-  PARE_SHARED(int64_t, wrong, warps);
+  PARE_SHARED(T, partial, warps_per_block);
+  PARE_SHARED(int64_t, wrong, warps_per_block);
   T sum = T(0);
   int64_t first = -n;  // minus the first example whose label is none
   for (int64_t i = thread_x(); i < n; i += block_width()) {

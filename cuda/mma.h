@@ -1,15 +1,15 @@
-// Tensor-core steps of one warp, and the loads that feed them.
+// Tensor-core steps of one warp.
 //
 // mma: d = a b + d for one tile, each lane holding the fragments that the PTX manual draws ("Matrix
 // fragments for mma.m16n8k8" and following). With g = lane / 4, t = lane % 4:
 //   accumulator, 16 x 8: d[0], d[1] are row g, columns 2t and 2t + 1; d[2], d[3] row g + 8.
 //   tf32, k = 8:    a[0..3] = (g, t) (g+8, t) (g, t+4) (g+8, t+4);  b[0..1] = (t, g) (t+4, g)
-//   bf16/f16, k = 16, two to a word, lower k in the lower half:
+//   bf16, k = 16, two to a word, lower k in the lower half:
 //     a[0..3] = (g, 2t) (g+8, 2t) (g, 2t+8) (g+8, 2t+8);  b[0..1] = (2t, g) (2t+8, g)
-//   s8, k = 32, four to a word: a[0..3] = (g, 4t) (g+8, 4t) (g, 4t+16) (g+8, 4t+16);
+//   u8 by s8, k = 32, four to a word: a[0..3] = (g, 4t) (g+8, 4t) (g, 4t+16) (g+8, 4t+16);
 //     b[0..1] = (4t, g) (4t+16, g)
-// where (row, column) for a is (m, k) and for b (k, n). All but s8 need compute capability 8.0; s8
-// too in this shape: ask properties().capability before choosing such a kernel.
+// where (row, column) for a is (m, k) and for b (k, n). They need compute capability 8.0: ask
+// properties().capability before choosing such a kernel.
 #pragma once
 
 #include "cuda/device.h"
@@ -46,18 +46,8 @@ constexpr bool has_mma = true;
   }
 PARE_FLOAT_MMA(mma_tf32, "m16n8k8", "tf32.tf32")
 PARE_FLOAT_MMA(mma_bf16, "m16n8k16", "bf16.bf16")
-PARE_FLOAT_MMA(mma_f16, "m16n8k16", "f16.f16")
 #undef PARE_FLOAT_MMA
 
-PARE_DEVICE inline void mma_s8([[maybe_unused]] int32_t (&d)[4],
-                               [[maybe_unused]] const uint32_t (&a)[4],
-                               [[maybe_unused]] const uint32_t (&b)[2]) {
-  PARE_MMA(
-      "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};" : "+r"(d[0]),
-      "+r"(d[1]), "+r"(d[2]), "+r"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]),
-      "r"(b[1]));
-}
 PARE_DEVICE inline void mma_u8s8([[maybe_unused]] int32_t (&d)[4],
                                  [[maybe_unused]] const uint32_t (&a)[4],
                                  [[maybe_unused]] const uint32_t (&b)[2]) {
@@ -69,31 +59,6 @@ PARE_DEVICE inline void mma_u8s8([[maybe_unused]] int32_t (&d)[4],
 }
 #undef PARE_MMA
 
-// Four 8 x 8 tiles of 16-bit elements: lane l names row l % 8 of tile l / 8 (16 bytes, aligned);
-// out[i] is then elements 2t and 2t + 1 of row g of tile i; transposed: of column g.
-template <class T>
-PARE_DEVICE inline void ldmatrix(uint32_t (&out)[4], Shared<T> row) {
-  const unsigned address = unsigned(__cvta_generic_to_shared(row.p));
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-               : "r"(address)
-               : "memory");
-}
-template <class T>
-PARE_DEVICE inline void ldmatrix_transposed(uint32_t (&out)[4], Shared<T> row) {
-  const unsigned address = unsigned(__cvta_generic_to_shared(row.p));
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-               : "r"(address)
-               : "memory");
-}
-
 #endif
-
-// Two small floats as one word, `low` in the lower half.
-template <class T>
-PARE_HD inline uint32_t pack(T low, T high) {
-  return uint32_t(low.bits) | uint32_t(high.bits) << 16;
-}
 
 }  // namespace pare::cuda

@@ -10,8 +10,6 @@
 namespace pare::cuda {
 namespace {
 
-constexpr int warps = threads_per_block / warp_size;
-
 template <class T>
 PARE_DEVICE inline bool is_finite(T v) {
   return v * T(0) == T(0);
@@ -22,8 +20,8 @@ PARE_DEVICE inline bool is_finite(T v) {
 template <class T>
 PARE_KERNEL void measure_kernel(Parts<T, 1> parts, double* squares, int32_t* wrong,
                                 bool with_squares) {
-  PARE_SHARED(double, partial, warps);
-  PARE_SHARED(int32_t, bad, warps);
+  PARE_SHARED(double, partial, warps_per_block);
+  PARE_SHARED(int32_t, bad, warps_per_block);
   const int part = own_part(parts);
   const T* g = parts.at[part][0];
   const uint8_t* mask = parts.mask[part];
@@ -47,8 +45,8 @@ PARE_KERNEL void measure_kernel(Parts<T, 1> parts, double* squares, int32_t* wro
 template <class T>
 PARE_KERNEL void verdict_kernel(const T* loss, double most, double clip, const double* squares,
                                 const int32_t* wrong, int64_t n, double* verdict) {
-  PARE_SHARED(double, partial, warps);
-  PARE_SHARED(int32_t, bad, warps);
+  PARE_SHARED(double, partial, warps_per_block);
+  PARE_SHARED(int32_t, bad, warps_per_block);
   double sum = 0;
   int32_t first = 0;  // label of the first part that is wrong, negative: the largest is wanted
   for (int64_t i = thread_x(); i < n; i += block_width()) {

@@ -9,10 +9,10 @@
 namespace pare::cuda {
 namespace {
 
-struct Sizes {
+struct PoolSizes {
   int c, h, w, oh, ow, kernel, stride;
   PixelGrid input, output;
-  Sizes(const TensorArg& x, const TensorArg& y, const Attrs& attrs)
+  PoolSizes(const TensorArg& x, const TensorArg& y, const Attrs& attrs)
       : c(int(x.dims[1])),
         h(int(x.dims[2])),
         w(int(x.dims[3])),
@@ -25,14 +25,16 @@ struct Sizes {
 };
 
 // First element of the window of output (i, j), and the window's elements from there.
-PARE_DEVICE int64_t window_at(const Sizes& s, int64_t image, int i, int j, int c) {
+PARE_DEVICE int64_t window_at(const PoolSizes& s, int64_t image, int i, int j, int c) {
   return ((image * s.h + int64_t(i) * s.stride) * s.w + int64_t(j) * s.stride) * s.c + c;
 }
-PARE_DEVICE int64_t in_window(const Sizes& s, int a, int b) { return (int64_t(a) * s.w + b) * s.c; }
+PARE_DEVICE int64_t in_window(const PoolSizes& s, int a, int b) {
+  return (int64_t(a) * s.w + b) * s.c;
+}
 
 struct Max {
   template <class T>
-  PARE_DEVICE static T forward(const Sizes& s, const T* window) {
+  PARE_DEVICE static T forward(const PoolSizes& s, const T* window) {
     T top = window[0];
     for (int a = 0; a < s.kernel; ++a)
       for (int b = 0; b < s.kernel; ++b) {
@@ -43,7 +45,7 @@ struct Max {
   }
   // The gradient goes to the first of the largest elements.
   template <class T>
-  PARE_DEVICE static T backward(const Sizes& s, const T* window, int a, int b, T top, T dy) {
+  PARE_DEVICE static T backward(const PoolSizes& s, const T* window, int a, int b, T top, T dy) {
     if (window[in_window(s, a, b)] != top) return T(0);
     for (int k = 0; k < a * s.kernel + b; ++k)
       if (window[in_window(s, k / s.kernel, k % s.kernel)] == top) return T(0);
@@ -52,20 +54,20 @@ struct Max {
 };
 struct Average {
   template <class T>
-  PARE_DEVICE static T forward(const Sizes& s, const T* window) {
+  PARE_DEVICE static T forward(const PoolSizes& s, const T* window) {
     T sum = T(0);
     for (int a = 0; a < s.kernel; ++a)
       for (int b = 0; b < s.kernel; ++b) sum = sum + window[in_window(s, a, b)];
     return sum * (T(1) / T(s.kernel * s.kernel));
   }
   template <class T>
-  PARE_DEVICE static T backward(const Sizes& s, const T*, int, int, T, T dy) {
+  PARE_DEVICE static T backward(const PoolSizes& s, const T*, int, int, T, T dy) {
     return dy * (T(1) / T(s.kernel * s.kernel));
   }
 };
 
 template <class Pool, class T>
-PARE_KERNEL void forward_kernel(Sizes s, const T* x, T* y, int64_t elements) {
+PARE_KERNEL void forward_kernel(PoolSizes s, const T* x, T* y, int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
     const Pixel p = s.output.of_element(e);
     y[e] = Pool::forward(s, x + window_at(s, p.image, p.i, p.j, p.c));
@@ -73,7 +75,7 @@ PARE_KERNEL void forward_kernel(Sizes s, const T* x, T* y, int64_t elements) {
 }
 // x and y are null where the op does not save them.
 template <class Pool, class T>
-PARE_KERNEL void backward_kernel(Sizes s, const T* x, const T* y, const T* dy, T* dx,
+PARE_KERNEL void backward_kernel(PoolSizes s, const T* x, const T* y, const T* dy, T* dx,
                                  bool accumulate, int64_t elements) {
   for (int64_t e = global_x(); e < elements; e += grid_threads()) {
     const Pixel p = s.input.of_element(e);
@@ -94,8 +96,8 @@ template <class Pool>
 Status forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   return for_float(x.dtype, [&]<class T>(T) {
-    launch_over(forward_kernel<Pool, T>, y.elements, Sizes(x, y, *args.attrs), x.as<T>(), y.as<T>(),
-                y.elements);
+    launch_over(forward_kernel<Pool, T>, y.elements, PoolSizes(x, y, *args.attrs), x.as<T>(),
+                y.as<T>(), y.elements);
   });
 }
 template <class Pool>
@@ -103,7 +105,7 @@ Status backward(const KernelArgs& args) {
   const TensorArg &dy = args.grad_outputs[0], &dx = args.grad_inputs[0];
   if (!dx.data) return Status::ok;
   return for_float(dx.dtype, [&]<class T>(T) {
-    launch_over(backward_kernel<Pool, T>, dx.elements, Sizes(dx, dy, *args.attrs),
+    launch_over(backward_kernel<Pool, T>, dx.elements, PoolSizes(dx, dy, *args.attrs),
                 args.inputs[0].as<T>(), args.outputs[0].as<T>(), dy.as<T>(), dx.as<T>(),
                 args.accumulate[0], dx.elements);
   });

@@ -39,6 +39,16 @@ struct TensorTiles {
   static TensorTile<Type, rows, 128, 1, 4> of(TileSize<rows, 128>);
 };
 
+// A thread holds a step's vectors of both operands, and where each one's row lies, which takes up
+// to five registers. Where operands come element by element and there are too many for the
+// registers that there are, steps are half as deep.
+template <class Deep, class A, class B>
+struct TensorTileFor {
+  static constexpr int vectors = Stage<A, Deep::rows, Deep::depth, Deep::threads, true>::count +
+                                 Stage<B, Deep::columns, Deep::depth, Deep::threads, true>::count;
+  using Tile = std::conditional_t<(vectors > 24), typename Deep::Shallow, Deep>;
+};
+
 template <Form form, class F>
 void with_tile_size(int64_t m, int64_t n, int64_t groups, F&& f) {
   if constexpr (form == Form::tall) {
@@ -80,15 +90,18 @@ struct ReadParts {
   }
 };
 
-// Few tiles with a deep sum: its depth is split, so that more blocks share the work.
-template <class T, class Tile>
+constexpr int deepest_step = 32;  // the depth of every tile's step divides it
+
+// Few tiles with a deep sum: its depth is split, so that more blocks share the work. Parts are
+// whole steps of every tile, so that where they end does not depend on how operands lie in memory.
+template <class T>
 Split<T> split_of(const Result<T>& result, int64_t depth, int64_t groups, int64_t tiles) {
   constexpr int64_t enough_blocks = 264, least_depth = 256;
   Split<T> split{int(depth), int(depth), 1, nullptr};
   const int64_t most = depth / least_depth, wanted = enough_blocks / (tiles ? tiles : 1);
   const int64_t parts = most < wanted ? most : wanted;
   if (parts < 2) return split;
-  split.part = int(ceil_div(ceil_div(depth, parts), Tile::depth) * Tile::depth);
+  split.part = int(ceil_div(ceil_div(depth, parts), deepest_step) * deepest_step);
   split.parts = int(ceil_div(depth, split.part));
   if (split.parts > 1) split.sums = scratch<T>(split.parts * groups * result.m * result.n);
   return split;
@@ -102,7 +115,8 @@ void product(const A& a, const B& b, const Result<T>& result, int64_t depth, int
   const auto run = [&]<class Tile>(Tile, auto kernel, int shared_bytes) {
     const int64_t tiles = ceil_div(result.m, Tile::rows) * ceil_div(result.n, Tile::columns);
     if (groups > 65535) throw Failure(Status::failed, "more than 65535 groups of channels");
-    const Split<T> split = split_of<T, Tile>(result, depth, groups, tiles * groups);
+    static_assert(deepest_step % Tile::depth == 0);
+    const Split<T> split = split_of(result, depth, groups, tiles * groups);
     launch(kernel, Dim(tiles, groups, split.parts), Tile::threads, size_t(shared_bytes), stream(),
            a, b, result, split);
     const int64_t size = groups * result.m * result.n;
@@ -112,7 +126,7 @@ void product(const A& a, const B& b, const Result<T>& result, int64_t depth, int
   with_tile_size<form>(result.m, result.n, groups, [&]<class Size>(Size size) {
     if constexpr (std::is_same_v<T, float>) {
       const auto run_tensor = [&]<class Type>(Type) {
-        using Tile = decltype(TensorTiles<Type>::of(size));
+        using Tile = typename TensorTileFor<decltype(TensorTiles<Type>::of(size)), A, B>::Tile;
         run(Tile{}, tensor_product_kernel<Tile, A, B>, Tile::shared_bytes);
       };
       if (properties().capability >= 80) {
@@ -125,9 +139,11 @@ void product(const A& a, const B& b, const Result<T>& result, int64_t depth, int
   });
 }
 
-// Numbers of rows, columns and depth are 31 bits wide.
+// Numbers of rows, columns and depth are 31 bits wide, and the last tile must end below that too.
 inline int extent(int64_t n) {
-  if (n >= Divisor::none) throw Failure(Status::failed, "a product of more than 2^31 rows");
+  constexpr int64_t largest_tile = 128;
+  if (n > Divisor::none - largest_tile)
+    throw Failure(Status::failed, "a product of more than 2^31 - 129 rows");
   return int(n);
 }
 template <class T>

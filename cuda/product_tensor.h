@@ -22,11 +22,13 @@ struct Bf16 {
   }
 };
 
-// Tiles of warps_m x warps_n warps; 16 words of depth a step, two steps of the tensor cores.
-template <class Type_, int rows_, int columns_, int warps_m_, int warps_n_>
+// Tiles of warps_m x warps_n warps; 16 words of depth a step, two steps of the tensor cores. Half
+// of that in the shallow form.
+template <class Type_, int rows_, int columns_, int warps_m_, int warps_n_, int words_ = 16>
 struct TensorTile {
   using Type = Type_;
-  static constexpr int rows = rows_, columns = columns_, words = 16;
+  using Shallow = TensorTile<Type_, rows_, columns_, warps_m_, warps_n_, 8>;
+  static constexpr int rows = rows_, columns = columns_, words = words_;
   static constexpr int depth = words * 4 / int(sizeof(typename Type::Stored));
   static constexpr int warps_m = warps_m_, warps_n = warps_n_, threads = warps_m * warps_n * 32;
   static constexpr int stride = words + 4;  // 8 rows of 4 words lie in 32 different banks

@@ -60,7 +60,7 @@ struct Block {
     const int across = (result.n + Tile::columns - 1) / Tile::columns;
     const int row = block_x() / across;
     const int begin = block_z() * split.part;
-    const int end = begin + split.part < split.depth ? begin + split.part : split.depth;
+    const int end = split.depth - begin > split.part ? begin + split.part : split.depth;
     return {row * Tile::rows,
             (block_x() - row * across) * Tile::columns,
             block_y(),

@@ -36,7 +36,7 @@ PARE_KERNEL void span_range_kernel(const float* x, int64_t n, float* lows, float
 // One block: moves the range towards what the spans saw.
 PARE_KERNEL void move_range_kernel(const float* lows, const float* highs, int64_t spans,
                                    float momentum, float* range) {
-  PARE_SHARED(float, partial, warps);
+  PARE_SHARED(float, partial, warps_per_block);
   float low = 0, high = 0;
   for (int64_t i = thread_x(); i < spans; i += block_width()) {
     low = lows[i] < low ? lows[i] : low;

@@ -98,9 +98,9 @@ V* folds(const T* x, int64_t n, const Axes& kept, const Axes& folded) {
 }
 
 // Axes of x that the outputs keep, and those that are folded.
-struct Split {
+struct FoldedAxes {
   Axes kept, folded;
-  Split(const TensorArg& x, const Ints& axes) {
+  FoldedAxes(const TensorArg& x, const Ints& axes) {
     const Steps steps(x, x);
     for (int i = 0; i < x.rank; ++i) {
       bool reduced = false;
@@ -114,7 +114,7 @@ struct Split {
 template <class Op, bool mean>
 Status forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
-  const Split split(x, args.attrs->ints("axes"));
+  const FoldedAxes split(x, args.attrs->ints("axes"));
   const double share = mean ? double(y.elements) / double(x.elements) : 1.0;
   return for_float(x.dtype, [&]<class T>(T) {
     using V = typename Op::template Value<T>;

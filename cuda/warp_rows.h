@@ -7,13 +7,11 @@
 
 namespace pare::cuda {
 
-constexpr int warps = threads_per_block / warp_size;
-
 // Calls f(row) for the rows of the running warp, all lanes together.
 template <class F>
 PARE_DEVICE inline void over_rows(int64_t n, F&& f) {
-  for (int64_t row = int64_t(block_x()) * warps + warp(); row < n;
-       row += int64_t(grid_width()) * warps)
+  for (int64_t row = int64_t(block_x()) * warps_per_block + warp(); row < n;
+       row += int64_t(grid_width()) * warps_per_block)
     f(row);
 }
 template <class... Params, class... Args>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/denormals.h"
 #include "core/random.h"
 #include "core/tensor_arg.h"
 
@@ -137,6 +138,7 @@ void Loader::fill(Batch& batch, int64_t number) {
 }
 
 void Loader::place_images(const Batch& batch) const {
+  const FlushDenormals flush;  // as in the kernel that does this on a device
   const Shape image = examples_.shape();
   const int64_t pixels = image.elements();
   for (size_t i = 0; i < batch.indices.size(); ++i) {

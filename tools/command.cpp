@@ -31,22 +31,25 @@ void CommonOptions::apply() const {
 
 namespace {
 
-// Names of the graph's ops that `device` has no kernel for.
-std::set<std::string> missing_ops(const Graph& graph, Device device) {
+// Names of the graph's ops that `device` cannot run, or has no gradient of where that is needed.
+std::set<std::string> missing_ops(const Graph& graph, Device device, Use use) {
   std::set<std::string> missing;
   for (const GraphNode& n : graph.nodes)
-    if (!n.op->forward && !n.op->forward_kernel->on(device)) missing.insert(n.op->name);
+    if (!runs_on(*n.op, device))
+      missing.insert(n.op->name);
+    else if (use == Use::training && !differentiates_on(*n.op, device))
+      missing.insert(std::string("the gradient of ") + n.op->name);
   return missing;
 }
 
 }  // namespace
 
-Device CommonOptions::device_for(const Graph& graph, const std::string& cpu_only) const {
+Device CommonOptions::device_for(const Graph& graph, Use use, const std::string& cpu_only) const {
   std::string reason;
   Device chosen = select_device(device, &reason);
   std::string obstacle = chosen == Device{} ? "" : cpu_only;
   if (chosen != Device{} && obstacle.empty())
-    if (const auto missing = missing_ops(graph, chosen); !missing.empty())
+    if (const auto missing = missing_ops(graph, chosen, use); !missing.empty())
       obstacle = fmt::format("there are no kernels on {} for {}", to_string(chosen),
                              fmt::join(missing, ", "));
   if (!obstacle.empty()) {

@@ -18,6 +18,8 @@ namespace pare::tool {
 
 using Json = nlohmann::ordered_json;
 
+enum class Use { evaluation, training };  // what a network is put on a device for
+
 struct CommonOptions {
   std::string data, data_dir, device = "auto", out;
   std::vector<std::string> plugins;
@@ -31,10 +33,10 @@ struct CommonOptions {
   // where the command computes on the CPU alone.
   void apply() const;
 
-  // The device to compute `graph` on. For `auto` it says in one line what it chose and why; a
-  // device asked for by name that lacks kernels of the graph throws Error{device}. `cpu_only`,
-  // where it is not empty, is a reason why only the CPU will do.
-  Device device_for(const Graph& graph, const std::string& cpu_only = {}) const;
+  // The device to compute `graph` on, with its gradients in training. For `auto` it says in one
+  // line what it chose and why; a device asked for by name that lacks kernels of the graph throws
+  // Error{device}. `cpu_only`, where it is not empty, is a reason why only the CPU will do.
+  Device device_for(const Graph& graph, Use use, const std::string& cpu_only = {}) const;
 };
 
 enum CommonFlags : unsigned {

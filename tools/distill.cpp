@@ -21,7 +21,7 @@ struct DistillCommand {
     describe_model(student, model, data);
     apply_flags(flags, common, student, options);
     options.out = output_name(common, model, "-distilled", flags.teacher);
-    const Device device = common.device_for(student);
+    const Device device = common.device_for(student, Use::training);
     check_precision(flags, device);
     to_device(student, device);
     to_device(teacher, device);

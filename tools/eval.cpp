@@ -13,7 +13,7 @@ struct EvalCommand {
     common.apply();
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
-    to_device(graph, common.device_for(graph));
+    to_device(graph, common.device_for(graph, Use::evaluation));
     const Evaluation e =
         evaluate(graph, data.test, data.preprocessing, common.batch ? common.batch : 250);
     const double rate = double(e.examples) / e.seconds;

@@ -24,7 +24,7 @@ struct PredictCommand {
     check(input.rank() == 4, ErrorCode::bad_input, "{}: the model takes {}, which are no images",
           file, input);
     preprocessing.check_channels(input[1]);
-    const Device device = common.device_for(graph);
+    const Device device = common.device_for(graph, Use::evaluation);
     to_device(graph, device);
     Json predictions = Json::array();
     std::string text;

@@ -50,7 +50,7 @@ void run_prune(PruneRun& run) {
     go_on(run);
   const std::string& when = run.flags.when;
   run.device = run.common.device_for(
-      run.graph.nodes.empty() ? run.original : run.graph,
+      run.graph.nodes.empty() ? run.original : run.graph, Use::training,
       when == "gradual" || when == "dynamic"
           ? fmt::format("--when {} changes masks between steps, which it does on the CPU", when)
           : "");

@@ -29,7 +29,7 @@ struct QuantizeCommand {
     check(images >= 1, "--images {}, expected at least 1", images);
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
-    device = common.device_for(graph);
+    device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     Graph original = graph.clone();
     to_device(original, device);

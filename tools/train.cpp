@@ -58,7 +58,7 @@ struct TrainCommand {
     options.out = output_name(common, model, begun.is_file ? "-trained" : "", flags.teacher);
     if (images > 0) options.task = with_images(options.task, images);
     const Dataset data = first_images(std::move(begun.data), options.task);
-    const Device device = common.device_for(graph);
+    const Device device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     to_device(graph, device);
     add_history(graph, {{"did", "train"}, {"epochs", options.epochs}, {"seed", common.seed}});
@@ -73,7 +73,7 @@ struct TrainCommand {
     Checkpoint checkpoint = load_checkpoint(resume);
     checkpoint.options.quiet = common.quiet;
     if (!common.out.empty()) checkpoint.options.out = common.out;
-    const Device device = common.device_for(checkpoint.graph);
+    const Device device = common.device_for(checkpoint.graph, Use::training);
     to_device(checkpoint.graph, device);
     if (checkpoint.machine != machine_of(device))
       note(

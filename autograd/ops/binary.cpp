@@ -59,6 +59,7 @@ const Op& define(const char* name, bool adds) {
         .coupling = Coupling::elementwise};
   if (adds) {
     op.backward = add_backward;
+    op.any_device = true;
     op.passes_gradients = true;
   } else {
     op.saves_inputs = 3;

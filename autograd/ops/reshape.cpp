@@ -114,6 +114,7 @@ const Op definition{
           if (!c.wants(0)) return;
           c.passed[0] = c.grad_outputs[0].view(c.input_shapes[0]);
         },
+    .any_device = true,
     .passes_gradients = true,
     .per_image = true,
     .couple = couple_reshape,

@@ -102,6 +102,7 @@ const Op fake_quant_weight_definition{
           c.output(c.x().shape());
         },
     .backward = [](BackwardCall& c) { c.passed[0] = c.grad_outputs[0]; },
+    .any_device = true,
     .passes_gradients = true,
     .coupling = Coupling::elementwise,
 };

@@ -161,89 +161,20 @@ inline void warp_barrier(uint32_t mask = full_mask,
   ++emulation::self->warp_barriers;
 }
 template <class T>
-T shuffle(T v, int from, uint32_t mask = full_mask,
-          emulation::Location where = emulation::Location::current()) {
-  return emulation::exchange(v, from, mask, where);
-}
-template <class T>
-T shuffle_down(T v, int n, uint32_t mask = full_mask,
-               emulation::Location where = emulation::Location::current()) {
-  const int from = emulation::own_lane() + n;
-  return emulation::exchange(v, from < 32 ? from : emulation::own_lane(), mask, where);
-}
-template <class T>
-T shuffle_up(T v, int n, uint32_t mask = full_mask,
-             emulation::Location where = emulation::Location::current()) {
-  const int from = emulation::own_lane() - n;
-  return emulation::exchange(v, from >= 0 ? from : emulation::own_lane(), mask, where);
-}
-template <class T>
 T shuffle_xor(T v, int bits, uint32_t mask = full_mask,
               emulation::Location where = emulation::Location::current()) {
   return emulation::exchange(v, emulation::own_lane() ^ bits, mask, where);
 }
-inline uint32_t ballot(bool c, uint32_t mask = full_mask,
-                       emulation::Location where = emulation::Location::current()) {
-  struct Vote {
-    bool says;
-    uint32_t result;
-  } mine{c, 0};
-  emulation::meet_warp(
-      mask, &mine,
-      [](void* const* payloads, uint32_t lanes) {
-        uint32_t result = 0;
-        for (int l = 0; l < 32; ++l)
-          if (lanes >> l & 1) result |= uint32_t(static_cast<Vote*>(payloads[l])->says) << l;
-        for (int l = 0; l < 32; ++l)
-          if (lanes >> l & 1) static_cast<Vote*>(payloads[l])->result = result;
-      },
-      where);
-  return mine.result;
-}
-inline bool any(bool c, uint32_t mask = full_mask,
-                emulation::Location where = emulation::Location::current()) {
-  return ballot(c, mask, where) != 0;
-}
-inline bool all(bool c, uint32_t mask = full_mask,
-                emulation::Location where = emulation::Location::current()) {
-  return ballot(c, mask, where) == mask;
-}
-
 template <class T>
 concept AtomicInteger = std::is_integral_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
-template <AtomicInteger T>
-T atomic_exchange(T* p, std::type_identity_t<T> v) {
-  return std::exchange(*p, v);
-}
-template <AtomicInteger T>
-T atomic_add(T* p, std::type_identity_t<T> v) {
-  return std::exchange(*p, T(std::make_unsigned_t<T>(*p) + std::make_unsigned_t<T>(v)));
-}
-template <AtomicInteger T>
-T atomic_max(T* p, std::type_identity_t<T> v) {
-  return std::exchange(*p, *p > v ? *p : v);
-}
 template <AtomicInteger T>
 T atomic_min(T* p, std::type_identity_t<T> v) {
   return std::exchange(*p, *p < v ? *p : v);
 }
-template <AtomicInteger T>
-T atomic_or(T* p, std::type_identity_t<T> v) {
-  return std::exchange(*p, T(*p | v));
-}
-template <AtomicInteger T>
-T atomic_cas(T* p, std::type_identity_t<T> old, std::type_identity_t<T> v) {
-  return std::exchange(*p, *p == old ? v : *p);
-}
-
 inline float fma(float a, float b, float c) { return std::fma(a, b, c); }
 inline double fma(double a, double b, double c) { return std::fma(a, b, c); }
 
-inline int32_t dp4a(uint32_t a, uint32_t b, int32_t c) {
-  for (int i = 0; i < 32; i += 8) c += int8_t(a >> i) * int8_t(b >> i);
-  return c;
-}
-inline int32_t dp4a_mixed(uint32_t a, uint32_t b, int32_t c) {
+inline int32_t dp4a_u8s8(uint32_t a, uint32_t b, int32_t c) {
   for (int i = 0; i < 32; i += 8) c += uint8_t(a >> i) * int8_t(b >> i);
   return c;
 }
@@ -263,6 +194,8 @@ void cp_async_wait(emulation::Location where = emulation::Location::current()) {
 template <class... Params, class... Args>
 void launch(void (*kernel)(Params...), const Dim& grid, const Dim& block, size_t shared_bytes,
             Stream, Args&&... args) {
+  static_assert((size_t(0) + ... + sizeof(std::decay_t<Params>)) <= 4096,
+                "CUDA gives a kernel 4 KB of arguments");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   std::tuple<void (*)(Params...), std::decay_t<Params>...> call(kernel,
                                                                 std::forward<Args>(args)...);

@@ -9,11 +9,6 @@ namespace emulation {
 // What element k of a lane's word `w` is, for elements of `Bytes` bytes.
 inline float tf32_element(uint32_t w, int) { return std::bit_cast<float>(w & 0xffffe000u); }
 inline float bf16_element(uint32_t w, int k) { return std::bit_cast<float>(w >> (16 * k) << 16); }
-inline float f16_element(uint32_t w, int k) {
-  Half h;
-  h.bits = uint16_t(w >> (16 * k));
-  return h;
-}
 inline int32_t s8_element(uint32_t w, int k) { return int8_t(w >> (8 * k)); }
 inline int32_t u8_element(uint32_t w, int k) { return uint8_t(w >> (8 * k)); }
 
@@ -58,34 +53,6 @@ struct ElementOf {
   auto operator()(uint32_t w, int k) const { return f(w, k); }
 };
 
-template <bool transposed, class T>
-void ldmatrix(uint32_t (&out)[4], Shared<T> row, const Location& where) {
-  static_assert(sizeof(T) == 2);
-  struct Rows {
-    uint16_t row[8];
-    uint32_t out[4];
-  } mine;
-  for (int i = 0; i < 8; ++i) {
-    const T v = row[{i, where}];
-    mine.row[i] = v.bits;
-  }
-  if (uintptr_t(row.p) % 16) fault("a row of ldmatrix is not aligned to 16 bytes", where);
-  meet_warp(
-      full_mask, &mine,
-      [](void* const* payloads, uint32_t) {
-        const auto lane = [&](int l) -> Rows& { return *static_cast<Rows*>(payloads[l]); };
-        for (int l = 0; l < 32; ++l)
-          for (int i = 0; i < 4; ++i) {
-            const int g = l / 4, t = l % 4;
-            const auto at = [&](int r, int c) { return uint32_t(lane(8 * i + r).row[c]); };
-            lane(l).out[i] = transposed ? at(2 * t, g) | at(2 * t + 1, g) << 16
-                                        : at(g, 2 * t) | at(g, 2 * t + 1) << 16;
-          }
-      },
-      where);
-  for (int i = 0; i < 4; ++i) out[i] = mine.out[i];
-}
-
 }  // namespace emulation
 
 #define PARE_MMA(name, D, per, fa, fb)                                           \
@@ -96,20 +63,7 @@ void ldmatrix(uint32_t (&out)[4], Shared<T> row, const Location& where) {
   }
 PARE_MMA(mma_tf32, float, 1, tf32_element, tf32_element)
 PARE_MMA(mma_bf16, float, 2, bf16_element, bf16_element)
-PARE_MMA(mma_f16, float, 2, f16_element, f16_element)
-PARE_MMA(mma_s8, int32_t, 4, s8_element, s8_element)
 PARE_MMA(mma_u8s8, int32_t, 4, u8_element, s8_element)
 #undef PARE_MMA
-
-template <class T>
-void ldmatrix(uint32_t (&out)[4], Shared<T> row,
-              emulation::Location where = emulation::Location::current()) {
-  emulation::ldmatrix<false>(out, row, where);
-}
-template <class T>
-void ldmatrix_transposed(uint32_t (&out)[4], Shared<T> row,
-                         emulation::Location where = emulation::Location::current()) {
-  emulation::ldmatrix<true>(out, row, where);
-}
 
 }  // namespace pare::cuda

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/denormals.h"
 #include "core/random.h"
 #include "cuda/emulation/fiber.h"
 #include "cuda/emulation/memory.h"
@@ -252,6 +253,7 @@ void meet_warp(uint32_t mask, void* payload, Combine combine, const Location& wh
 void run(void (*body)(void*), void* argument, Index grid, Index block, size_t shared_bytes,
          const Location& where) {
   count_launch();
+  const FlushDenormals flush;  // fibers keep the running thread's mode
   Machine& m = machine();
   const std::lock_guard lock(m.mutex);
   const int64_t blocks = int64_t(grid.x) * grid.y * grid.z,

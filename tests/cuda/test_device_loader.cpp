@@ -2,12 +2,12 @@
 #include <doctest/doctest.h>
 
 #include "datasets/loader.h"
+#include "tests/cuda/devices.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-const Device emulated{DeviceType::cuda_emulated, 0};
-
 Examples examples(DType dtype, int64_t n, const Shape& image) {
   Examples e{Tensor::empty({n, image[0], image[1], image[2]}, DType::u8),
              Tensor::empty({n}, DType::i32)};
@@ -20,27 +20,30 @@ Examples examples(DType dtype, int64_t n, const Shape& image) {
 }  // namespace
 
 TEST_CASE("a batch made on the device has the CPU's bits, whatever the augmentation") {
-  const Preprocessing preprocessing{
-      .scale = 1.0 / 255, .mean = {0.1, 0.2, 0.3}, .deviation = {0.3, 0.7, 1.1}};
-  for (const DType dtype : {DType::u8, DType::f32})
-    for (const Shape& image : {Shape{3, 7, 5}, Shape{3, 2, 19}})
-      for (const char* augment : {"none", "shift", "crop,flip", "flip"}) {
-        CAPTURE(augment);
-        const Examples e = examples(dtype, 23, image);
-        LoaderOptions options{.batch = 6, .seed = 5, .augment = Augmentation::parse(augment)};
-        Loader here(e, preprocessing, options), there(e.to(emulated), preprocessing, options);
-        Batch a, b;
-        for (const int64_t epoch : {0, 3}) {
-          here.start_epoch(epoch, epoch ? 1 : 0);
-          there.start_epoch(epoch, epoch ? 1 : 0);
-          while (here.next(a)) {
-            REQUIRE(there.next(b));
-            CHECK(b.images.device() == emulated);
-            CHECK(a.images.to_vector<float>() == b.images.to_vector<float>());
-            CHECK(a.labels.to_vector<int32_t>() == b.labels.to_vector<int32_t>());
-            CHECK(a.indices == b.indices);
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    const Preprocessing preprocessing{
+        .scale = 1.0 / 255, .mean = {0.1, 0.2, 0.3}, .deviation = {0.3, 0.7, 1.1}};
+    for (const DType dtype : {DType::u8, DType::f32})
+      for (const Shape& image : {Shape{3, 7, 5}, Shape{3, 2, 19}})
+        for (const char* augment : {"none", "shift", "crop,flip", "flip"}) {
+          CAPTURE(augment);
+          const Examples e = examples(dtype, 23, image);
+          LoaderOptions options{.batch = 6, .seed = 5, .augment = Augmentation::parse(augment)};
+          Loader here(e, preprocessing, options), there(e.to(device), preprocessing, options);
+          Batch a, b;
+          for (const int64_t epoch : {0, 3}) {
+            here.start_epoch(epoch, epoch ? 1 : 0);
+            there.start_epoch(epoch, epoch ? 1 : 0);
+            while (here.next(a)) {
+              REQUIRE(there.next(b));
+              CHECK(b.images.device() == device);
+              CHECK(a.images.to_vector<float>() == b.images.to_vector<float>());
+              CHECK(a.labels.to_vector<int32_t>() == b.labels.to_vector<int32_t>());
+              CHECK(a.indices == b.indices);
+            }
+            CHECK_FALSE(there.next(b));
           }
-          CHECK_FALSE(there.next(b));
         }
-      }
+  }
 }

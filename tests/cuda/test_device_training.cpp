@@ -10,6 +10,7 @@
 #include "datasets/digits.h"
 #include "layers/zoo.h"
 #include "optim/trainer.h"
+#include "tests/cuda/devices.h"
 #include "tests/support/quarters.h"
 
 using namespace pare;
@@ -17,8 +18,6 @@ using namespace pare::testing;
 namespace fs = std::filesystem;
 
 namespace {
-
-const Device emulated{DeviceType::cuda_emulated, 0};
 
 // Digits shrunk to 14 x 14 by taking the mean of four pixels: an emulated thread is slow.
 Examples small_digits(int64_t first, int64_t n) {
@@ -105,16 +104,20 @@ Result train(Module& net, Device device, const TrainOptions& o, const Dataset& d
 // The CPU and the device add the same numbers in different orders; over these few steps the losses
 // drift apart by far less than a thousandth of themselves.
 void follow(Module& net, const TrainOptions& o) {
-  const Result here = train(net, {}, o, digits()), there = train(net, emulated, o, digits());
-  REQUIRE(here.report.epochs.size() == there.report.epochs.size());
-  for (size_t i = 0; i < here.report.epochs.size(); ++i) {
-    const EpochRecord &a = here.report.epochs[i], &b = there.report.epochs[i];
-    CAPTURE(i);
-    CHECK(b.loss == doctest::Approx(a.loss).epsilon(1e-3));
-    CHECK(b.val_loss == doctest::Approx(a.val_loss).epsilon(2e-3));
-    CHECK(b.rate == a.rate);
+  const Result here = train(net, {}, o, digits());
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    const Result there = train(net, device, o, digits());
+    REQUIRE(here.report.epochs.size() == there.report.epochs.size());
+    for (size_t i = 0; i < here.report.epochs.size(); ++i) {
+      const EpochRecord &a = here.report.epochs[i], &b = there.report.epochs[i];
+      CAPTURE(i);
+      CHECK(b.loss == doctest::Approx(a.loss).epsilon(1e-3));
+      CHECK(b.val_loss == doctest::Approx(a.val_loss).epsilon(2e-3));
+      CHECK(b.rate == a.rate);
+    }
+    CHECK(there.report.epochs.back().loss < there.report.epochs.front().loss);
   }
-  CHECK(there.report.epochs.back().loss < there.report.epochs.front().loss);
 }
 
 }  // namespace
@@ -126,35 +129,41 @@ TEST_CASE("a network with batch norms trains as on the CPU") {
 }
 
 TEST_CASE("replayed steps have the bits of kernels run one by one") {
-  for (const char* optimizer : {"adamw", "nesterov"}) {
-    CAPTURE(optimizer);
-    TrainOptions o = options(optimizer, 0.01);
-    o.average = 0.9;
-    const auto net = mlp();
-    const Result replayed = train(*net, emulated, o, digits());
-    o.record = false;
-    const Result direct = train(*net, emulated, o, digits());
-    CHECK(replayed.replays > 4);
-    CHECK(direct.replays == 0);
-    CHECK(replayed.values == direct.values);
-    for (size_t i = 0; i < direct.report.epochs.size(); ++i) {
-      CHECK(replayed.report.epochs[i].loss == direct.report.epochs[i].loss);
-      CHECK(replayed.report.epochs[i].accuracy == direct.report.epochs[i].accuracy);
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    for (const char* optimizer : {"adamw", "nesterov"}) {
+      CAPTURE(optimizer);
+      TrainOptions o = options(optimizer, 0.01);
+      o.average = 0.9;
+      const auto net = mlp();
+      const Result replayed = train(*net, device, o, digits());
+      o.record = false;
+      const Result direct = train(*net, device, o, digits());
+      CHECK(replayed.replays > 4);
+      CHECK(direct.replays == 0);
+      CHECK(replayed.values == direct.values);
+      for (size_t i = 0; i < direct.report.epochs.size(); ++i) {
+        CHECK(replayed.report.epochs[i].loss == direct.report.epochs[i].loss);
+        CHECK(replayed.report.epochs[i].accuracy == direct.report.epochs[i].accuracy);
+      }
     }
   }
 }
 
 TEST_CASE("a network with dropout draws anew at every replay, what the CPU draws") {
-  TrainOptions o = options("sgd", 0.05);
-  o.epochs = 1;
-  const auto net = quarters_network();
-  const Result here = train(*net, {}, o, quarters()), there = train(*net, emulated, o, quarters());
-  CHECK(there.replays > 4);
-  CHECK(there.report.epochs[0].loss == doctest::Approx(here.report.epochs[0].loss).epsilon(1e-3));
-  o.record = false;
-  const Result direct = train(*net, emulated, o, quarters());
-  CHECK(direct.replays == 0);
-  CHECK(direct.values == there.values);
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    TrainOptions o = options("sgd", 0.05);
+    o.epochs = 1;
+    const auto net = quarters_network();
+    const Result here = train(*net, {}, o, quarters()), there = train(*net, device, o, quarters());
+    CHECK(there.replays > 4);
+    CHECK(there.report.epochs[0].loss == doctest::Approx(here.report.epochs[0].loss).epsilon(1e-3));
+    o.record = false;
+    const Result direct = train(*net, device, o, quarters());
+    CHECK(direct.replays == 0);
+    CHECK(direct.values == there.values);
+  }
 }
 
 TEST_CASE("a loss is replayed only where it says that its numbers never change") {
@@ -174,51 +183,58 @@ TEST_CASE("a loss is replayed only where it says that its numbers never change")
     return std::pair{report.epochs.back().loss, trainer.recorded().replays()};
   };
   const double falling = first_losses({}, true, false).first;
-  const auto there = first_losses(emulated, true, false);
-  CHECK(there.second == 0);
-  CHECK(there.first == doctest::Approx(falling).epsilon(1e-3));
-  CHECK(first_losses(emulated, false, true).second > 0);
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    const auto there = first_losses(device, true, false);
+    CHECK(there.second == 0);
+    CHECK(there.first == doctest::Approx(falling).epsilon(1e-3));
+    CHECK(first_losses(device, false, true).second > 0);
+  }
 }
 
 TEST_CASE("a checkpoint written on one device goes on on another") {
-  const fs::path folder = fs::temp_directory_path() / ("pare device " + std::to_string(::getpid()));
-  fs::create_directories(folder);
-  const std::string out = (folder / "m.pare").string();
-  const auto net = mlp();
-  TrainOptions o = options("adamw", 0.005);
-  const Result whole = train(*net, emulated, o, digits());
-  const std::pair<Device, Device> ways[] = {
-      {emulated, emulated}, {emulated, Device{}}, {Device{}, emulated}};
-  for (const auto& [first, second] : ways) {
-    CAPTURE(to_string(first));
-    CAPTURE(to_string(second));
-    o.out = out;
-    {
-      Graph g = capture(*net, Tensor::zeros({1, 1, 14, 14})).clone();
-      to_device(g, first);
-      Trainer trainer(g, digits(), o);
-      struct StopSecond : TrainHook {
-        int evaluations = 0;
-        void before_evaluation(Graph&) override {
-          if (++evaluations == 2) fail(ErrorCode::device, "the device is lost");
-        }
-        bool recordable() const override { return true; }
-      };
-      trainer.add(std::make_shared<StopSecond>());
-      CHECK_THROWS_AS(trainer.run(), Error);
+  for (const Device device : cuda_devices()) {
+    CAPTURE(to_string(device));
+    const fs::path folder =
+        fs::temp_directory_path() / ("pare device " + std::to_string(::getpid()));
+    fs::create_directories(folder);
+    const std::string out = (folder / "m.pare").string();
+    const auto net = mlp();
+    TrainOptions o = options("adamw", 0.005);
+    const Result whole = train(*net, device, o, digits());
+    const std::pair<Device, Device> ways[] = {
+        {device, device}, {device, Device{}}, {Device{}, device}};
+    for (const auto& [first, second] : ways) {
+      CAPTURE(to_string(first));
+      CAPTURE(to_string(second));
+      o.out = out;
+      {
+        Graph g = capture(*net, Tensor::zeros({1, 1, 14, 14})).clone();
+        to_device(g, first);
+        Trainer trainer(g, digits(), o);
+        struct StopSecond : TrainHook {
+          int evaluations = 0;
+          void before_evaluation(Graph&) override {
+            if (++evaluations == 2) fail(ErrorCode::device, "the device is lost");
+          }
+          bool recordable() const override { return true; }
+        };
+        trainer.add(std::make_shared<StopSecond>());
+        CHECK_THROWS_AS(trainer.run(), Error);
+      }
+      Checkpoint c = load_checkpoint(out + ".ckpt");
+      CHECK(c.machine == machine_of(first));
+      CHECK(c.state.epoch == 1);
+      c.options.quiet = true;
+      to_device(c.graph, second);
+      Trainer trainer(c, digits());
+      const TrainReport report = trainer.run();
+      if (first == second)
+        CHECK(values_of(c.graph) == whole.values);
+      else
+        CHECK(report.epochs[1].loss == doctest::Approx(whole.report.epochs[1].loss).epsilon(1e-3));
+      CHECK(device_of(c.graph) == second);
     }
-    Checkpoint c = load_checkpoint(out + ".ckpt");
-    CHECK(c.machine == machine_of(first));
-    CHECK(c.state.epoch == 1);
-    c.options.quiet = true;
-    to_device(c.graph, second);
-    Trainer trainer(c, digits());
-    const TrainReport report = trainer.run();
-    if (first == second)
-      CHECK(values_of(c.graph) == whole.values);
-    else
-      CHECK(report.epochs[1].loss == doctest::Approx(whole.report.epochs[1].loss).epsilon(1e-3));
-    CHECK(device_of(c.graph) == second);
+    fs::remove_all(folder);
   }
-  fs::remove_all(folder);
 }

@@ -6,8 +6,7 @@
 #include <thread>
 
 #include "core/backend.h"
-#include "core/device.h"
-#include "cuda/small_floats.h"
+#include "tests/cuda/devices.h"
 #include "tests/support/op_case_list.h"
 
 using namespace pare;
@@ -15,12 +14,6 @@ using namespace pare::testing;
 
 namespace {
 
-const Device emulated{DeviceType::cuda_emulated, 0};
-
-float rounded(float x, Precision precision) {
-  return precision == Precision::tf32 ? std::bit_cast<float>(cuda::to_tf32(x))
-                                      : float(cuda::BFloat16(x));
-}
 // Half the distance of neighbours at 1, in units of 2^-24.
 double rounding_units(Precision precision) {
   return precision == Precision::tf32 ? 0x1p13 : 0x1p16;
@@ -32,15 +25,19 @@ bool is_product(const OpCase& c) {
   return (c.op == "dense" || c.op == "conv2d") && !depthwise;
 }
 
-// f(case, number of terms of an output, of a gradient).
+// f(case, device, precision, number of terms of an output, of a gradient) where products round.
 template <class F>
 void for_products(F&& f) {
-  for (const OpCase& c : op_cases()) {
-    if (!is_product(c)) continue;
-    CAPTURE(c.op);
-    CAPTURE(c.name);
-    f(c, std::sqrt(c.forward_units), std::sqrt(c.gradient_units));
-  }
+  for (const Device device : cuda_devices())
+    for (const Precision precision : precisions_of(device))
+      for (const OpCase& c : op_cases()) {
+        if (precision == Precision::fp32 || !is_product(c)) continue;
+        CAPTURE(to_string(device));
+        CAPTURE(to_string(precision));
+        CAPTURE(c.op);
+        CAPTURE(c.name);
+        f(c, device, precision, std::sqrt(c.forward_units), std::sqrt(c.gradient_units));
+      }
 }
 
 }  // namespace
@@ -63,33 +60,35 @@ TEST_CASE("the innermost scope of a thread sets the precision") {
 }
 
 TEST_CASE("tensor cores multiply rounded factors exactly and add in float") {
-  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+  for_products([](OpCase c, Device device, Precision precision, double, double gradient_terms) {
+    for (Tensor& x : c.inputs) x = rounded(x, precision);
     const PrecisionScope scope(precision);
-    for_products([&](OpCase c, double, double gradient_terms) {
-      for (Tensor& x : c.inputs) {
-        std::vector<double> v = x.to_vector<double>();
-        for (double& e : v) e = double(rounded(float(e), precision));
-        x = Tensor::from(v, x.shape());
-      }
-      CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, emulated));
-      // The output's gradients are not rounded beforehand.
-      c.gradient_units += gradient_terms * rounding_units(precision);
-      CHECK_NOTHROW(check_gradients(c, Format::plain, emulated));
-    });
-  }
+    CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, device));
+    // The output's gradients are not rounded beforehand.
+    c.gradient_units += gradient_terms * rounding_units(precision);
+    CHECK_NOTHROW(check_gradients(c, Format::plain, device));
+  });
 }
 
 TEST_CASE("other factors are rounded, within the bound of that, and only where it was asked for") {
-  for (const Precision precision : {Precision::tf32, Precision::bf16})
-    for_products([&](OpCase c, double terms, double) {
-      CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, emulated));
-      const OpCase exact = c;
-      c.forward_units += 2 * terms * rounding_units(precision);
-      const PrecisionScope scope(precision);
-      CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, emulated));
-      if (terms > 40 && terms < 200)
-        CHECK_THROWS_AS(check_forward(exact, DType::f32, Format::plain, emulated), Error);
-      CHECK_NOTHROW(check_forward(exact, DType::f64, Format::plain, emulated));
-      CHECK_NOTHROW(check_forward(exact, DType::f32));  // on the CPU nothing changes
-    });
+  for_products([](const OpCase& exact, Device device, Precision precision, double terms, double) {
+    CHECK_NOTHROW(check_forward(exact, DType::f32, Format::plain, device));
+    OpCase c = exact;
+    c.forward_units += 2 * terms * rounding_units(precision);
+    const PrecisionScope scope(precision);
+    CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, device));
+    if (terms > 40 && terms < 200)
+      CHECK_THROWS_AS(check_forward(exact, DType::f32, Format::plain, device), Error);
+    CHECK_NOTHROW(check_forward(exact, DType::f64, Format::plain, device));
+    CHECK_NOTHROW(check_forward(exact, DType::f32));  // on the CPU nothing changes
+  });
+}
+
+TEST_CASE("a GPU without tensor cores multiplies as it is told to in fp32") {
+  for (const Device device : cuda_devices()) {
+    if (has_tensor_cores(device)) continue;
+    const PrecisionScope scope(Precision::bf16);
+    for (const OpCase& c : op_cases())
+      if (is_product(c)) CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, device));
+  }
 }

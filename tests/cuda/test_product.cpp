@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "cuda/axes.h"
 #include "cuda/product.h"
 #include "tests/cuda/device_array.h"
 #include "tests/support/op_case_list.h"
@@ -114,6 +115,12 @@ void check_tiles(Precision precision) {
   check_tile<decltype(Tiles::of(TileSize<32, 128>{}))>(precision);
 }
 
+// Where operands come element by element.
+struct ShallowTiles {
+  template <class Size>
+  static typename decltype(TensorTiles<Bf16>::of(Size{}))::Shallow of(Size);
+};
+
 }  // namespace
 
 TEST_CASE("tiles of multiply-adds are the products of their matrices") {
@@ -123,6 +130,7 @@ TEST_CASE("tiles of multiply-adds are the products of their matrices") {
 TEST_CASE("tiles of tensor cores are the products of their matrices") {
   check_tiles<TensorTiles<Tf32>>(Precision::tf32);
   check_tiles<TensorTiles<Bf16>>(Precision::bf16);
+  check_tiles<ShallowTiles>(Precision::bf16);
 }
 
 TEST_CASE("the bound of a product notices one shifted index") {
@@ -136,6 +144,49 @@ TEST_CASE("the bound of a product notices one shifted index") {
   };
   wrong(Plain{}, Precision::fp32);
   wrong(Tensor{}, Precision::bf16);
+}
+
+TEST_CASE("no thread holds more vectors of operands than its registers take") {
+  const auto check = []<class Size>(Size, auto type) {
+    using Deep = decltype(TensorTiles<decltype(type)>::of(Size{}));
+    using Thin = Matrix<float, false, 1>;
+    using Wide = Matrix<float, false, 4>;
+    using Chosen = TensorTileFor<Deep, Thin, Thin>;
+    CHECK(TensorTileFor<typename Chosen::Tile, Thin, Thin>::vectors <= 24);
+    CHECK(TensorTileFor<Deep, Wide, Wide>::Tile::words == 16);
+  };
+  check(TileSize<128, 128>{}, Bf16{});
+  check(TileSize<64, 64>{}, Bf16{});
+  check(TileSize<128, 16>{}, Bf16{});
+  check(TileSize<128, 32>{}, Bf16{});
+  check(TileSize<16, 128>{}, Bf16{});
+  check(TileSize<32, 128>{}, Bf16{});
+  check(TileSize<128, 128>{}, Tf32{});
+}
+
+TEST_CASE("products as large as 31 bits are cut without overflow") {
+  constexpr int64_t most = (int64_t(1) << 31) - 129;
+  CHECK(extent(most) == most);
+  CHECK_THROWS_WITH_AS(extent(most + 1), doctest::Contains("more than 2^31"), Failure);
+  Result<float> result;
+  result.m = result.n = 1;
+  const Split<float> split{int(most), 8134432, 264, nullptr};
+  emulation::block_at = {0, 0, split.parts - 1};
+  const Block last = Block::of(RegisterTile<64, 64, 16, 4, 4>{}, result, split);
+  emulation::block_at = {};
+  CHECK(last.begin == 263 * 8134432);
+  CHECK(last.end == most);
+}
+
+TEST_CASE("an axis of more than 2^32 elements is walked by 64-bit numbers") {
+  Axes axes;
+  axes.add(3, int64_t(5) << 32, 0, 0);
+  axes.add(int64_t(1) << 32, 1, 0, 0);
+  for (const int64_t i : {int64_t(7), (int64_t(1) << 32) - 1, (int64_t(2) << 32) + 9}) {
+    CAPTURE(i);
+    const int64_t row = i >> 32;
+    CHECK(place_of(axes, i).at[0] == row * (int64_t(5) << 32) + (i & 0xffffffff));
+  }
 }
 
 TEST_CASE("fixed divisors divide every number below 2^31") {
