@@ -56,7 +56,7 @@ std::string account(const Trial& t, const std::string& verdict) {
 // Whether `sparse` holds against `dense`; a verdict against it has to stand a longer trial.
 bool holds(Plan::State& sparse, Plan::State& dense, const Timing& timing, Trial& trial) {
   trial = measure(sparse, dense, timing, 10, 2e4);
-  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timing, 60, 1e5);
+  if (trial.sparse_is_slower()) trial = measure(sparse, dense, timing, 60, 5e5);
   return !trial.sparse_is_slower();
 }
 
