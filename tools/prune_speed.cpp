@@ -61,8 +61,9 @@ std::string slow_layers(const SpeedTrial& trial, size_t batch) {
     total += l.us[batch].second;
     if (l.us[batch].first > 0 && not_faster(l.us[batch])) slow.push_back(&l);
   }
-  std::stable_sort(slow.begin(), slow.end(), [&](const LayerSpeed* a, const LayerSpeed* b) {
-    return a->us[batch].second > b->us[batch].second;
+  std::sort(slow.begin(), slow.end(), [&](const LayerSpeed* a, const LayerSpeed* b) {
+    const double x = a->us[batch].second, y = b->us[batch].second;
+    return x != y ? x > y : a < b;  // in the network's order
   });
   std::string text;
   for (const LayerSpeed* l : slow) {

@@ -11,9 +11,7 @@ using namespace pare;
 using namespace pare::testing;
 
 namespace {
-const Device emulated{DeviceType::cuda_emulated, 0};
-
-Tensor on_device(std::vector<float> values, Device device = emulated) {
+Tensor on_device(std::vector<float> values, Device device) {
   return Tensor::from(values, {int64_t(values.size())}).to(device);
 }
 }  // namespace
