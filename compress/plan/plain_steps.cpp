@@ -55,6 +55,15 @@ StepPtr plain_pool_step(Pool kind, const Shape& x, const Shape& y, int64_t kerne
     for (int64_t i = 0; i < oh; ++i)
       for (int64_t j = 0; j < ow; ++j) f(in + (i * w + j) * stride, out++);
   };
+  if (kind == Pool::max && kernel == 2 && stride == 2)  // the common case, for vectors
+    return per_plane("max_pool2d", x, y, [=](const float* in, float* out) {
+      for (int64_t i = 0; i < oh; ++i, in += 2 * w, out += ow)
+        for (int64_t j = 0; j < ow; ++j) {
+          const float *a = in + 2 * j, *b = a + w;
+          const float first = a[1] > a[0] ? a[1] : a[0], second = b[0] > first ? b[0] : first;
+          out[j] = b[1] > second ? b[1] : second;
+        }
+    });
   if (kind == Pool::max)
     return per_plane("max_pool2d", x, y, [=](const float* in, float* out) {
       windows(in, out, [=](const float* from, float* to) {
