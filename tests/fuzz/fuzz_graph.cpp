@@ -1,6 +1,5 @@
 // The graph's JSON, below the checksums that keep a fuzzer of whole files out. What loads is run,
-// forwards in both modes and backwards, pruned and compiled: it may refuse what it is given
-// (Error), and nothing else.
+// forwards in both modes and backwards: it may refuse what it is given (Error), and nothing else.
 #include <algorithm>
 #include <array>
 #include <string>
@@ -9,8 +8,6 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "compress/plan/plan.h"
-#include "compress/prune/prune.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {
@@ -56,24 +53,6 @@ void run(pare::Graph graph) {
   }
 }
 
-// In every scope and shape, each upon the masks of those before; then the plan of what is left.
-void prune_and_compile(pare::Graph graph) {
-  using namespace pare;
-  if (size_of_run(graph) > 20000) return;
-  for (const PruneScope scope :
-       {PruneScope::local, PruneScope::global, PruneScope::erk, PruneScope::row})
-    for (const char* structure : {"unstructured", "4x1", "2:4"}) try {
-        prune(graph, Magnitude(),
-              {.sparsity = 0.5, .scope = scope, .structure = parse_structure(structure)});
-      } catch (const Error&) {
-      }
-  try {
-    const GraphValue& in = graph.values[size_t(graph.input)];
-    compile(graph)(Tensor::full(graph.input_shape(1), 0.5, in.dtype));
-  } catch (const Error&) {
-  }
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -91,8 +70,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::copy_n(reinterpret_cast<const uint8_t*>(&length), 8, file.begin());
     std::copy(header.begin(), header.end(), file.begin() + 8);
     std::copy(stored.begin(), stored.end(), file.begin() + 8 + std::ptrdiff_t(length));
-    const pare::Container container(pare::open_bytes(file, "input"));
-    run(pare::read_graph(container));
-    prune_and_compile(pare::read_graph(container));
+    run(pare::read_graph(pare::Container(pare::open_bytes(file, "input"))));
   });
 }
