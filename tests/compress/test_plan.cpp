@@ -18,17 +18,12 @@
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor images(const Shape& shape, uint64_t seed) {
-  const Tensor x = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  return x;
-}
 
 constexpr const char* zoo_names[] = {"mlp",       "lenet5",   "lenet5-classic",
                                      "cifar-cnn", "resnet20", "resnet32"};
@@ -38,25 +33,12 @@ Graph network(const std::string& name) {
   const bool colour = name.starts_with("resnet") || name == "cifar-cnn";
   const ImageShape shape = colour ? ImageShape{3, 32, 32} : ImageShape{};
   auto net = make_model(name, shape, 10, 3);
-  const Tensor x = images({8, shape.channels, shape.height, shape.width}, 5);
+  const Tensor x = normals({8, shape.channels, shape.height, shape.width}, 5);
   (*net)(x, Mode::train);
   return capture(*net, x).clone();
 }
 
 std::vector<float> bits(const Plan& plan, const Tensor& x) { return plan(x).to_vector<float>(); }
-
-// Float sums of at most 1600 terms a layer differ by rounding alone: a relative 1e-4 of the largest
-// output covers depth * sqrt(K) * 2^-24 with room, and nothing a wrong kernel would give.
-void check_near(const Tensor& got, const Tensor& want) {
-  REQUIRE(got.shape() == want.shape());
-  const auto a = got.to_vector<double>(), b = want.to_vector<double>();
-  double largest = 0, off = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(b[i]));
-    off = std::max(off, std::abs(a[i] - b[i]));
-  }
-  CHECK(off <= 1e-4 * largest);
-}
 
 }  // namespace
 
@@ -64,7 +46,7 @@ TEST_CASE("a plan gives what its graph gives, on every instruction set") {
   for (const std::string name : zoo_names) {
     CAPTURE(name);
     Graph graph = network(name);
-    const Tensor x = images(graph.input_shape(5), 1);
+    const Tensor x = normals(graph.input_shape(5), 1);
     const Tensor want = graph(x, Mode::eval);
     for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
       if (isa > detected_isa()) continue;
@@ -85,7 +67,7 @@ TEST_CASE("the bits depend neither on the split of the batch nor on threads") {
       if (isa > detected_isa()) continue;
       set_isa(isa);
       const Plan plan = compile(graph);
-      const Tensor x = images(graph.input_shape(13), 2);
+      const Tensor x = normals(graph.input_shape(13), 2);
       const std::vector<float> whole = bits(plan, x);
       for (const int n : {1, 2, 3, 8}) {
         set_threads(n);
@@ -109,7 +91,7 @@ TEST_CASE("many threads may run one plan") {
     CAPTURE(name);
     const Graph graph = network(name);
     const Plan plan = compile(graph);
-    const Tensor x = images(graph.input_shape(5), 4);
+    const Tensor x = normals(graph.input_shape(5), 4);
     const std::vector<float> want = bits(plan, x);
     std::atomic<int> wrong{0};
     std::vector<std::thread> callers;
@@ -167,14 +149,14 @@ TEST_CASE("ops without a kernel run as the graph's own and are named") {
   CHECK(plan.fallbacks().size() == 2);
   CHECK(plan.describe().find("the graph's own concat") != std::string::npos);
   for (const int64_t n : {1, 4, 9}) {
-    const Tensor x = images({n, 3, 16, 16}, uint64_t(n));
+    const Tensor x = normals({n, 3, 16, 16}, uint64_t(n));
     check_near(plan(x), graph(x, Mode::eval));
   }
 }
 
 TEST_CASE("each pass keeps what the graph computes") {
   Graph graph = network("resnet20");
-  const Tensor x = images(graph.input_shape(3), 6);
+  const Tensor x = normals(graph.input_shape(3), 6);
   const Tensor want = graph(x, Mode::eval);
   const size_t nodes = graph.nodes.size();
   CHECK(fold_batch_norm(graph) == 19);
@@ -188,7 +170,7 @@ TEST_CASE("each pass keeps what the graph computes") {
 
 TEST_CASE("an integer network gives the same bits as its graph") {
   Graph graph = network("mlp");
-  const Tensor x = images(graph.input_shape(7), 8);
+  const Tensor x = normals(graph.input_shape(7), 8);
   quantize(graph, calibrate(graph, {x}));
   Graph integers = lower(graph);
   const Plan plan = compile(integers);
@@ -209,7 +191,7 @@ TEST_CASE("wrong input is refused by shape and type") {
 TEST_CASE("sparse layers give the bits of dense ones, for any split") {
   Graph graph = network("mlp");
   prune(graph, *make_criterion("magnitude"), {.sparsity = 0.95});
-  const Tensor x = images(graph.input_shape(205), 9);
+  const Tensor x = normals(graph.input_shape(205), 9);
   for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
     if (isa > detected_isa()) continue;
     set_isa(isa);
@@ -230,7 +212,7 @@ TEST_CASE("a profile has the steps of the plan, in their order, and leaves the p
   const Graph graph = network("lenet5");
   const Plan plan = compile(graph);
   for (const int64_t batch : {1, 64}) {
-    const Tensor x = images(graph.input_shape(batch), 7);
+    const Tensor x = normals(graph.input_shape(batch), 7);
     const auto before = bits(plan, x);
     std::string text;
     double sum = 0;
@@ -243,6 +225,6 @@ TEST_CASE("a profile has the steps of the plan, in their order, and leaves the p
     CHECK(sum > 1);
     CHECK(bits(plan, x) == before);
   }
-  CHECK(plan.profile(images(graph.input_shape(0), 7))[0].micros == 0);
-  CHECK_THROWS_AS(plan.profile(images({1, 3, 5, 5}, 7)), Error);
+  CHECK(plan.profile(normals(graph.input_shape(0), 7))[0].micros == 0);
+  CHECK_THROWS_AS(plan.profile(normals({1, 3, 5, 5}, 7)), Error);
 }

@@ -196,6 +196,8 @@ TEST_CASE("layers with zeros that run dense have a reason") {
   const SparseLayers quick = layers_by(sparse_wins()), slow = layers_by(planted({}));
   CHECK((quick.sparse == std::vector{conv2, fc1} && quick.dense_won.empty()));
   CHECK((slow.sparse.empty() && slow.dense_won == std::vector{conv2, fc1}));
+  CHECK(sparse_or_dense_step(dense_layer(), sparse_wins())->zeros == ZerosUse::sparse);
+  CHECK(sparse_or_dense_step(dense_layer(), planted({}))->zeros == ZerosUse::dense_won);
 }
 
 TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
@@ -216,39 +218,4 @@ TEST_CASE("a plan whose trial an op refuses keeps what its layers chose") {
       timing);
   CHECK(plan->sparse_dense);
   CHECK(has(plan->account, "one image at a time"));
-}
-
-TEST_CASE("layers with zeros that run dense have a reason") {
-  auto net = make_model("lenet5", {}, 10, 3);
-  Graph graph = capture(*net, Tensor::full({5, 1, 28, 28}, 0.5)).clone();
-  const auto weights = prunable_weights(graph);
-  REQUIRE(weights.size() == 4);
-  const auto zero = [&](size_t layer, double share) {
-    const Tensor w = weights[layer].param.value();
-    for (int64_t i = 0; i < int64_t(share * double(w.elements())); ++i) w.data<float>()[i] = 0;
-  };
-  const auto why = [&](const SparseLayers& layers) {
-    std::string text;
-    for (const DenseLayer& l : dense_layers_with_zeros(graph, layers))
-      text += message("{} {} {}; ", l.node, std::lround(100 * l.zeros), l.why);
-    return text;
-  };
-  CHECK(why({}) == "");
-  zero(0, 0.2);
-  zero(1, 0.5);
-  zero(2, 0.9);
-  const std::string conv1 = weights[0].node, conv2 = weights[1].node, fc1 = weights[2].node;
-  CHECK(why({.sparse = {fc1}, .dense_won = {conv2}, .conversions_cost = {}}) ==
-        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
-            " 50 measured, no sparse kernel is faster there; ");
-  CHECK(why({.sparse = {fc1}, .dense_won = {}, .conversions_cost = {}, .overruled = true}) ==
-        conv1 + " 20 too few zeros for a sparse kernel to be tried; " + conv2 +
-            " 50 measured, the plan as a whole is faster so; ");
-  CHECK(why({.sparse = {fc1, conv1}, .dense_won = {}, .conversions_cost = {}}) ==
-        conv2 + " 50 no sparse kernel takes its input or weight; ");
-
-  const SparseLayers none = compile(graph, {.sparse = false}).sparse_layers();
-  CHECK((none.sparse.empty() && none.dense_won.empty() && !none.overruled));
-  CHECK(sparse_or_dense_step(dense_layer(), sparse_wins())->zeros == ZerosUse::sparse);
-  CHECK(sparse_or_dense_step(dense_layer(), planted({}))->zeros == ZerosUse::dense_won);
 }

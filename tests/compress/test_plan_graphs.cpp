@@ -14,18 +14,12 @@
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "tests/support/random_net.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-Tensor normals(const Shape& shape, uint64_t seed) {
-  const Tensor x = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  return x;
-}
 
 // A network that is a function of its input and of parameters made from their shapes.
 struct Net : Module {
@@ -51,14 +45,7 @@ void check_plan(const Graph& graph) {
   const Tensor x = normals(graph.input_shape(n), 7);
   const Tensor got = plan(x);
   const Tensor expected = graph.clone()(x, Mode::eval);
-  REQUIRE(got.shape() == expected.shape());
-  const auto a = got.to_vector<double>(), b = expected.to_vector<double>();
-  double largest = 0, off = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(b[i]));
-    off = std::max(off, std::abs(a[i] - b[i]));
-  }
-  CHECK(off <= 1e-4 * largest);
+  check_near(got, expected);
   const auto whole = got.to_vector<float>();
   for (const int count : {1, 2}) {
     set_threads(count);

@@ -8,20 +8,14 @@
 #include "compress/prune/structured/blocks.h"
 #include "compress/prune/structured/norm_penalty.h"
 #include "compress/prune/structured/prune_channels.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(const Shape& shape, uint64_t seed) {
-  const Tensor t = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = float(rng.normal());
-  return t;
-}
 
 Graph network(const char* name, ImageShape shape) {
   const auto net = make_model(name, shape, 10, 3);
@@ -29,7 +23,7 @@ Graph network(const char* name, ImageShape shape) {
   // Norms that differ, as trained ones do.
   uint64_t seed = 1;
   for (auto& [path, p] : named_parameters(g))
-    if (path.ends_with("gamma")) p.value().copy_from(noise(p.value().shape(), ++seed));
+    if (path.ends_with("gamma")) p.value().copy_from(normals(p.value().shape(), ++seed));
   return g;
 }
 Graph lenet() { return network("lenet5", {1, 28, 28}); }
@@ -38,7 +32,7 @@ Graph resnet() { return network("resnet20", {3, 16, 16}); }
 std::vector<Batch> batches_for(const Shape& image) {
   std::vector<Batch> batches(3);
   for (size_t b = 0; b < batches.size(); ++b) {
-    batches[b].images = noise({4, image[0], image[1], image[2]}, 50 + b);
+    batches[b].images = normals({4, image[0], image[1], image[2]}, 50 + b);
     batches[b].labels = Tensor::from<int32_t>({0, 3, 9, int32_t(b)}, {4});
   }
   return batches;
@@ -128,7 +122,7 @@ TEST_CASE("no layer is emptied") {
   CHECK(kept[0] == 2);
   CHECK(kept[1] >= 5);
   CHECK(kept[2] >= 50);
-  CHECK(g(noise({2, 1, 28, 28}, 1)).shape() == Shape{2, 10});
+  CHECK(g(normals({2, 1, 28, 28}, 1)).shape() == Shape{2, 10});
 }
 
 TEST_CASE("over rounds, shares and floors are of the channels before the first") {
@@ -183,9 +177,9 @@ TEST_CASE("every criterion scores every group and keeps its best") {
     Graph g = resnet();
     const auto criterion = make_channel_criterion(std::string(name));
     const ChannelAnalysis analysis = find_channel_groups(g);
-    const auto before = g(noise({2, 3, 16, 16}, 1)).to_vector<float>();
+    const auto before = g(normals({2, 3, 16, 16}, 1)).to_vector<float>();
     if (criterion->needs_data()) criterion->prepare(g, analysis, batches_for({3, 16, 16}));
-    CHECK(g(noise({2, 3, 16, 16}, 1)).to_vector<float>() == before);
+    CHECK(g(normals({2, 3, 16, 16}, 1)).to_vector<float>() == before);
     for (const ChannelGroup& group : analysis.groups) {
       const auto s = criterion->scores(g, group);
       REQUIRE(int64_t(s.size()) == group.units);
@@ -193,7 +187,7 @@ TEST_CASE("every criterion scores every group and keeps its best") {
     }
     prune_channels(g, *criterion, {.sparsity = 0.5});
     CHECK(parameter_count(g) < 200000);
-    CHECK(g(noise({2, 3, 16, 16}, 1)).shape() == Shape{2, 10});
+    CHECK(g(normals({2, 3, 16, 16}, 1)).shape() == Shape{2, 10});
   }
 }
 
@@ -295,7 +289,7 @@ TEST_CASE("residual blocks go whole") {
     param(zeroed, name).value().fill(0);
   Graph smaller = without_block(g, blocks[3]);
   smaller.verify();
-  const Tensor x = noise({2, 3, 16, 16}, 4);
+  const Tensor x = normals({2, 3, 16, 16}, 4);
   CHECK(smaller(x).to_vector<float>() == zeroed(x).to_vector<float>());
   CHECK(smaller.find_value("stage2.block2.conv1.weight") < 0);
   CHECK(smaller.buffers.size() == g.buffers.size() - 4);
@@ -326,7 +320,7 @@ TEST_CASE("a block with a ReLU behind a plain sum keeps the ReLU") {
   const auto blocks = residual_blocks(g);
   REQUIRE(blocks.size() == 1);
   Graph smaller = without_block(g, blocks[0]);
-  const Tensor x = noise({3, 4}, 2);
+  const Tensor x = normals({3, 4}, 2);
   for (const char* name : {"block.body.fc.weight", "block.body.fc.bias"})
     param(g, name).value().fill(0);
   CHECK(smaller(x).to_vector<float>() == g(x).to_vector<float>());

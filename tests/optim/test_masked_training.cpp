@@ -13,18 +13,12 @@
 #include "layers/layers.h"
 #include "optim/optimizer.h"
 #include "tests/support/isas.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-Tensor normals(const Shape& shape, uint64_t seed) {
-  const Tensor x = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  return x;
-}
 
 Tensor mask_of(const Shape& shape, double zeros, uint64_t seed) {
   const Tensor mask = Tensor::empty(shape, DType::u8);
