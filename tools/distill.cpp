@@ -32,16 +32,8 @@ struct DistillCommand {
          flags.teacher, percent(of_teacher.accuracy), model, flags.alpha, flags.temperature);
     const TrainReport report = run_training(trainer);
     const Evaluation test = evaluate(student, data.test, data.preprocessing);
-    Json json = {{"model", model},
-                 {"data", data.name},
-                 {"params", parameter_count(student)},
-                 {"epochs", to_json(report.epochs)},
-                 {"best_accuracy", report.best_accuracy},
-                 {"test_accuracy", test.accuracy},
-                 {"test_loss", test.loss},
-                 {"teacher_accuracy", of_teacher.accuracy},
-                 {"file", options.out}};
-    add_recording(json, trainer.recorded());
+    Json json = facts_of_training(student, data, report, trainer.recorded(), test, options.out);
+    json["teacher_accuracy"] = of_teacher.accuracy;
     print_result(common, json,
                  fmt::format("student {} (teacher {}); saved {} ({})", percent(test.accuracy),
                              percent(of_teacher.accuracy), options.out,

@@ -120,16 +120,7 @@ struct TrainCommand {
   void print(Graph& graph, const Dataset& data, const TrainReport& report,
              const RecordedStep& recorded, const TrainOptions& options) const {
     const Evaluation test = evaluate(graph, data.test, data.preprocessing);
-    Json json = {{"model", graph.get_metadata("model")},
-                 {"data", data.name},
-                 {"params", parameter_count(graph)},
-                 {"epochs", to_json(report.epochs)},
-                 {"best_accuracy", report.best_accuracy},
-                 {"test_accuracy", test.accuracy},
-                 {"test_loss", test.loss},
-                 {"file", options.out}};
-    add_recording(json, recorded);
-    print_result(common, json,
+    print_result(common, facts_of_training(graph, data, report, recorded, test, options.out),
                  fmt::format("test accuracy {} (loss {:.4f}) after epoch {}; saved {} ({})",
                              percent(test.accuracy), test.loss, report.best_epoch, options.out,
                              human_bytes(double(file_bytes(options.out)))));

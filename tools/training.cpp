@@ -144,6 +144,8 @@ TrainReport run_training(Trainer& trainer) {
   return report;
 }
 
+namespace {
+
 Json to_json(const std::vector<EpochRecord>& epochs) {
   Json list = Json::array();
   for (const EpochRecord& e : epochs)
@@ -156,9 +158,20 @@ Json to_json(const std::vector<EpochRecord>& epochs) {
   return list;
 }
 
-void add_recording(Json& json, const RecordedStep& step) {
-  json["replays"] = step.replays();
-  json["not_recorded"] = step.refusal().empty() ? Json() : Json(step.refusal());
+}  // namespace
+
+Json facts_of_training(Graph& graph, const Dataset& data, const TrainReport& report,
+                       const RecordedStep& step, const Evaluation& test, const std::string& file) {
+  return {{"model", graph.get_metadata("model")},
+          {"data", data.name},
+          {"params", parameter_count(graph)},
+          {"epochs", to_json(report.epochs)},
+          {"best_accuracy", report.best_accuracy},
+          {"test_accuracy", test.accuracy},
+          {"test_loss", test.loss},
+          {"file", file},
+          {"replays", step.replays()},
+          {"not_recorded", step.refusal().empty() ? Json() : Json(step.refusal())}};
 }
 
 }  // namespace pare::tool

@@ -46,10 +46,10 @@ Start start_from(const std::string& model_or_file, const CommonOptions& common);
 // Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it.
 TrainReport run_training(Trainer& trainer);
 
-// `epochs` of the JSON output.
-Json to_json(const std::vector<EpochRecord>& epochs);
-// `replays` and `not_recorded` of it: steps that a device replayed as recorded, and why none could
-// be (null: it was not tried, or it could).
-void add_recording(Json& json, const RecordedStep& step);
+// The JSON that every training prints. `replays` and `not_recorded`: steps that a device replayed
+// as recorded, and why none could be (null: it was not tried, or it could). `test`: on the test
+// part.
+Json facts_of_training(Graph& graph, const Dataset& data, const TrainReport& report,
+                       const RecordedStep& step, const Evaluation& test, const std::string& file);
 
 }  // namespace pare::tool
