@@ -63,10 +63,12 @@ template <SparseForm form, int vectors, bool part, bool apart>
 
 template <SparseForm form, int vectors, bool part, bool apart>
 void sparse_tile(const SparseProduct& s, const Places& places, int lanes) {
-  if constexpr (form == SparseForm::slices)
-    slices_tile<vectors, part, apart>(s, places, lanes);
-  else
+  if constexpr (form != SparseForm::slices)
     blocks_tile<form, vectors, part, apart>(s, places, lanes);
+  else if (s.short_offsets)
+    slices_tile<vectors, part, apart>(s, s.short_offsets, places, lanes);
+  else
+    slices_tile<vectors, part, apart>(s, s.offsets, places, lanes);
 }
 
 // A tile of `wanted` vectors of positions.

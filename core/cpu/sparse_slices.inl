@@ -1,6 +1,6 @@
 // The product of single weights in slices (see sparse.h): four rows side by side, each with columns
 // of its own. A weight costs a load of x for each multiply-add, and the loads set the pace: weights
-// come by four, offsets by two.
+// come by four, offsets of 16 bits too, else by two.
 #pragma once
 
 #include <cstring>
@@ -16,15 +16,23 @@ struct Places {
   ptrdiff_t x[8], y[8];
 };
 
-// Two offsets in one load; none is negative.
-inline void two_offsets(const int32_t* p, size_t* to) {
-  uint64_t both;
-  std::memcpy(&both, p, sizeof both);
+// A slice's four offsets, none negative, in one load or two.
+template <class Offset>
+inline void four_offsets(const Offset* p, size_t* to) {
+  constexpr int bits = 8 * sizeof(Offset), in_load = 64 / bits;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i += in_load) {
+    uint64_t all;
+    std::memcpy(&all, p + i, sizeof all);
+#pragma GCC unroll 4
+    for (int k = 0; k < in_load; ++k) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  to[0] = both >> 32, to[1] = uint32_t(both);
+      to[i + k] = Offset(all >> (64 - bits - k * bits));
 #else
-  to[0] = uint32_t(both), to[1] = both >> 32;
+      to[i + k] = Offset(all >> (k * bits));
 #endif
+    }
+  }
 }
 
 // The end of a row: y = act(sum + bias + residual).
@@ -52,8 +60,9 @@ inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t out
 // All slices over a tile of positions: vectors that adjoin, or (apart) lie where they are said to;
 // or the first `lanes` of one vector (part). By value: what is stored could otherwise be the
 // arguments.
-template <int vectors, bool part, bool apart>
-[[gnu::noinline]] void slices_tile(const SparseProduct s, const Places& places, int lanes) {
+template <int vectors, bool part, bool apart, class Offset>
+[[gnu::noinline]] void slices_tile(const SparseProduct s, const Offset* offset,
+                                   const Places& places, int lanes) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
   const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
@@ -66,7 +75,7 @@ template <int vectors, bool part, bool apart>
   }
   const int64_t slices = (s.outputs + rows - 1) / rows;
   const float* w = s.values + int64_t(s.starts[0]) * rows;
-  const int32_t* offset = s.offsets + int64_t(s.starts[0]) * rows;
+  offset += int64_t(s.starts[0]) * rows;
   for (int64_t b = 0; b < slices; ++b) {
     const int32_t* output = s.order + b * rows;
     V acc[rows][vectors];
@@ -86,8 +95,7 @@ template <int vectors, bool part, bool apart>
     for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
          w += rows, offset += rows) {
       size_t in[rows];
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; r += 2) two_offsets(offset + r, in + r);
+      four_offsets(offset, in);
       const V fours = V::fours(w);
 #pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
