@@ -19,16 +19,9 @@ constexpr int most_vectors(SparseForm form) {
 
 // All blocks over a tile of positions, placed as those of slices; by value as there.
 template <SparseForm form, int vectors, bool part, bool apart>
-[[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
+[[gnu::noinline]] void blocks_tile(SparseProduct s, const Places& places, int lanes) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const float* x[vectors];
-  ptrdiff_t at[vectors];  // in y
-#pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
-    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
-  }
+  const Tile<vectors, part, apart> tile(s, places, lanes);
   const int32_t* offset = s.offsets + s.starts[0];
   const float* w = s.values + int64_t(s.starts[0]) * run * rows;
   for (int64_t o = 0, b = 0; o < s.outputs; o += rows, ++b) {
@@ -38,7 +31,7 @@ template <SparseForm form, int vectors, bool part, bool apart>
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
       for (int j = 0; j < vectors; ++j)
-        acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + at[j]) : V::zero();
+        acc[r][j] = s.load_y && r < left ? tile.load_y(s.y + (o + r) * s.y_step, j) : V::zero();
     for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
          ++offset, w += run * rows) {
       ptrdiff_t in = *offset;
@@ -46,7 +39,7 @@ template <SparseForm form, int vectors, bool part, bool apart>
       for (int k = 0; k < run; ++k, in += s.run_step) {
         V column[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) column[j] = load(x[j] + in);
+        for (int j = 0; j < vectors; ++j) column[j] = tile.load_x(in, j);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const V weight = V::set(w[k * rows + r]);
@@ -57,7 +50,7 @@ template <SparseForm form, int vectors, bool part, bool apart>
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
-      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
+      if (r < left) finish(s, tile, acc[r], o + r);
   }
 }
 

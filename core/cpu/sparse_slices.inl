@@ -35,44 +35,66 @@ inline void four_offsets(const Offset* p, size_t* to) {
   }
 }
 
-// The end of a row: y = act(sum + bias + residual).
-template <int vectors, bool part>
-inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t output,
-                   const ptrdiff_t (&at)[vectors], int lanes) {
+// A tile of positions: vectors that adjoin, or (apart) lie where they are said to, or the first
+// `lanes` of one vector (part). Vectors that adjoin share one address: registers are few.
+template <int vectors, bool part, bool apart>
+struct Tile {
   using V = Vec<float>;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
+  static constexpr int addresses = apart ? vectors : 1;
+  const float* x[addresses];
+  ptrdiff_t y[addresses];
+  int lanes;
+
+  // Moves the product's y and residual to the first vector of the tile.
+  Tile(SparseProduct& s, const Places& places, int n) : lanes(n) {
+#pragma GCC unroll 8
+    for (int j = 0; j < addresses; ++j) x[j] = s.x + places.x[j], y[j] = places.y[j] - places.y[0];
+    s.y += places.y[0];
+    if (s.residual) s.residual += places.y[0];
+  }
+  // Vector j of a row of x, y or what lies as they do.
+  V load_x(ptrdiff_t row, int j) const {
+    return load(apart ? x[j] + row : x[0] + row + j * V::width);
+  }
+  V load_y(const float* row, int j) const { return load(at(row, j)); }
+  void store_y(V v, float* row, int j) const {
+    if (part)
+      v.store(at(row, j), lanes);
+    else
+      v.store(at(row, j));
+  }
+
+ private:
+  V load(const float* p) const { return part ? V::load(p, lanes) : V::load(p); }
+  template <class T>
+  T* at(T* row, int j) const {
+    return row + (apart ? y[j] : j * V::width);
+  }
+};
+
+// The end of a row: y = act(sum + bias + residual).
+template <int vectors, bool part, bool apart>
+inline void finish(const SparseProduct& s, const Tile<vectors, part, apart>& tile,
+                   Vec<float> (&v)[vectors], int64_t output) {
+  using V = Vec<float>;
   const auto all = [&](auto f) {
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) f(j);
   };
   const int64_t row = output * s.y_step;
   if (s.bias) all([&, bias = V::set(s.bias[output])](int j) { v[j] = v[j] + bias; });
-  if (s.residual) all([&](int j) { v[j] = v[j] + load(s.residual + row + at[j]); });
+  if (s.residual) all([&](int j) { v[j] = v[j] + tile.load_y(s.residual + row, j); });
   if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
-  all([&](int j) {
-    if (part)
-      v[j].store(s.y + row + at[j], lanes);
-    else
-      v[j].store(s.y + row + at[j]);
-  });
+  all([&](int j) { tile.store_y(v[j], s.y + row, j); });
 }
 
-// All slices over a tile of positions: vectors that adjoin, or (apart) lie where they are said to;
-// or the first `lanes` of one vector (part). By value: what is stored could otherwise be the
-// arguments.
+// All slices over a tile of positions. By value: what is stored could otherwise be the arguments.
 template <int vectors, bool part, bool apart, class Offset>
-[[gnu::noinline]] void slices_tile(const SparseProduct s, const Offset* offset,
-                                   const Places& places, int lanes) {
+[[gnu::noinline]] void slices_tile(SparseProduct s, const Offset* offset, const Places& places,
+                                   int lanes) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const float* x[vectors];
-  ptrdiff_t at[vectors];  // in y
-#pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
-    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
-  }
+  const Tile<vectors, part, apart> tile(s, places, lanes);
   const int64_t slices = (s.outputs + rows - 1) / rows;
   const float* w = s.values + int64_t(s.starts[0]) * rows;
   offset += int64_t(s.starts[0]) * rows;
@@ -84,7 +106,7 @@ template <int vectors, bool part, bool apart, class Offset>
       for (int r = 0; r < rows; ++r) {
         const float* y = s.y + output[r] * s.y_step;
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = load(y + at[j]);
+        for (int j = 0; j < vectors; ++j) acc[r][j] = tile.load_y(y, j);
       }
     } else {
 #pragma GCC unroll 8
@@ -101,11 +123,11 @@ template <int vectors, bool part, bool apart, class Offset>
       for (int r = 0; r < rows; ++r) {
         const V weight = fours.of_four(r);
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(load(x[j] + in[r]), weight, acc[r][j]);
+        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(tile.load_x(in[r], j), weight, acc[r][j]);
       }
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) finish<vectors, part>(s, acc[r], output[r], at, lanes);
+    for (int r = 0; r < rows; ++r) finish(s, tile, acc[r], output[r]);
   }
 }
 
