@@ -229,6 +229,7 @@ void copy_rows(const SparseCopy c) {
     return v;
   };
   for (int64_t i = 0; i < c.rows; ++i, x += c.x_step, y += c.y_step) {
+#pragma GCC unroll 4
     for (int64_t j = 0; j < whole; j += V::width)
       take(V::load(x + j), residual ? V::load(r + j) : V::zero()).store(y + j);
     if (left)
