@@ -42,34 +42,30 @@ struct Tile {
   using V = Vec<float>;
   static constexpr int addresses = apart ? vectors : 1;
   const float* x[addresses];
-  ptrdiff_t y[addresses];
+  float* y;
+  ptrdiff_t at_y[addresses];
   int lanes;
 
-  // Moves the product's y and residual to the first vector of the tile.
-  Tile(SparseProduct& s, const Places& places, int n) : lanes(n) {
+  Tile(const SparseProduct& s, const Places& places, int n) : y(s.y + places.y[0]), lanes(n) {
 #pragma GCC unroll 8
-    for (int j = 0; j < addresses; ++j) x[j] = s.x + places.x[j], y[j] = places.y[j] - places.y[0];
-    s.y += places.y[0];
-    if (s.residual) s.residual += places.y[0];
+    for (int j = 0; j < addresses; ++j)
+      x[j] = s.x + places.x[j], at_y[j] = places.y[j] - places.y[0];
   }
-  // Vector j of a row of x, y or what lies as they do.
+  // Vector j of a row of x, of y or of what lies as y does.
   V load_x(ptrdiff_t row, int j) const {
     return load(apart ? x[j] + row : x[0] + row + j * V::width);
   }
-  V load_y(const float* row, int j) const { return load(at(row, j)); }
+  V load_y(const float* row, int j) const { return load(row + at(j)); }
   void store_y(V v, float* row, int j) const {
     if (part)
-      v.store(at(row, j), lanes);
+      v.store(row + at(j), lanes);
     else
-      v.store(at(row, j));
+      v.store(row + at(j));
   }
 
  private:
   V load(const float* p) const { return part ? V::load(p, lanes) : V::load(p); }
-  template <class T>
-  T* at(T* row, int j) const {
-    return row + (apart ? y[j] : j * V::width);
-  }
+  ptrdiff_t at(int j) const { return apart ? at_y[j] : j * V::width; }
 };
 
 // The end of a row: y = act(sum + bias + residual).
@@ -83,51 +79,76 @@ inline void finish(const SparseProduct& s, const Tile<vectors, part, apart>& til
   };
   const int64_t row = output * s.y_step;
   if (s.bias) all([&, bias = V::set(s.bias[output])](int j) { v[j] = v[j] + bias; });
-  if (s.residual) all([&](int j) { v[j] = v[j] + tile.load_y(s.residual + row, j); });
+  if (s.residual)
+    all([&, from = s.residual + (tile.y - s.y) + row](int j) {
+      v[j] = v[j] + tile.load_y(from, j);
+    });
   if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
-  all([&](int j) { tile.store_y(v[j], s.y + row, j); });
+  all([&](int j) { tile.store_y(v[j], tile.y + row, j); });
 }
 
-// All slices over a tile of positions. By value: what is stored could otherwise be the arguments.
+// One slice over one tile. Moves w and offset to the next slice.
 template <int vectors, bool part, bool apart, class Offset>
-[[gnu::noinline]] void slices_tile(SparseProduct s, const Offset* offset, const Places& places,
-                                   int lanes) {
+[[gnu::always_inline]] inline void slice(const SparseProduct& s,
+                                         const Tile<vectors, part, apart>& tile,
+                                         const int32_t* output, const float* end, const float*& w,
+                                         const Offset*& offset) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
-  const Tile<vectors, part, apart> tile(s, places, lanes);
+  V acc[rows][vectors];
+  if (s.load_y) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const float* y = tile.y + output[r] * s.y_step;
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = tile.load_y(y, j);
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
+  }
+  for (; w != end; w += rows, offset += rows) {
+    size_t in[rows];
+    four_offsets(offset, in);
+    const V fours = V::fours(w);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const V weight = fours.of_four(r);
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = fma(tile.load_x(in[r], j), weight, acc[r][j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) finish(s, tile, acc[r], output[r]);
+}
+
+// All slices over one tile, or each over several before the next, so that lines of y which tiles
+// share are whole when they leave the first cache. By value: what is stored could otherwise be the
+// arguments.
+template <int vectors, bool part, bool apart, bool several, class Offset>
+[[gnu::noinline]] void slices_tiles(const SparseProduct s, const Offset* offset,
+                                    const Places* places, int tiles, int lanes) {
+  constexpr int rows = shape_of(SparseForm::slices).rows;
   const int64_t slices = (s.outputs + rows - 1) / rows;
   const float* w = s.values + int64_t(s.starts[0]) * rows;
   offset += int64_t(s.starts[0]) * rows;
+  const Tile<vectors, part, apart> only(s, places[0], lanes);
   for (int64_t b = 0; b < slices; ++b) {
     const int32_t* output = s.order + b * rows;
-    V acc[rows][vectors];
-    if (s.load_y) {
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        const float* y = s.y + output[r] * s.y_step;
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = tile.load_y(y, j);
+    const float* const end = s.values + int64_t(s.starts[b + 1]) * rows;
+    if constexpr (several) {
+      const float* const first = w;
+      const Offset* const first_offset = offset;
+      for (int t = 0; t < tiles; ++t) {
+        const Tile<vectors, part, apart> tile(s, places[t], lanes);
+        w = first, offset = first_offset;
+        slice(s, tile, output, end, w, offset);
       }
     } else {
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
+      slice(s, only, output, end, w, offset);
     }
-    for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
-         w += rows, offset += rows) {
-      size_t in[rows];
-      four_offsets(offset, in);
-      const V fours = V::fours(w);
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        const V weight = fours.of_four(r);
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(tile.load_x(in[r], j), weight, acc[r][j]);
-      }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) finish(s, tile, acc[r], output[r]);
   }
 }
 
