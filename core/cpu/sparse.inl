@@ -112,39 +112,48 @@ void sparse_tiles(int wanted, bool apart, const SparseProduct& s, const Places* 
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
-// masked. Where positions do not fall into rows, some like tiles go together.
+// masked. Long runs of positions take some like tiles together.
 template <SparseForm form>
 void product_of(const SparseProduct& s) {
   constexpr int most = most_vectors(form), most_tiles = 8;
   Places places[most_tiles];
-  places[0] = {};
-  if (s.positions < V::width)
+  if (s.positions < V::width) {
+    places[0] = {};
     return sparse_tiles<form, 1, true, false>(s, places, 1, int(s.positions));
+  }
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
   const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
-  const int together = s.row ? 1 : most_tiles;
-  int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
-  int held = 0, count = 0;      // tiles, and vectors of each
+  const int64_t each = vectors / tiles, over = vectors % tiles;
+  const int together = s.row || s.positions <= 64 ? 1 : most_tiles;
+  int held = 0, count = 0;  // tiles, and vectors of each
   bool held_apart = false;
   const auto flush = [&] {
     if (held) sparse_tiles<form, most>(count, held_apart, s, places, held);
     held = 0;
   };
+  int64_t i = 0, j = 0, carry = 0;  // row and place there of the next vector
   for (int64_t t = 0; t < tiles; ++t) {
-    Places tile;
-    const int64_t first = v;
+    carry += over;
+    const int n = int(each) + (carry >= tiles);
+    if (carry >= tiles) carry -= tiles;
+    if (held == together || n != count) flush();
+    Places& tile = places[held];
     bool apart = false;
-    for (const int64_t last = vectors * (t + 1) / tiles; v < last; ++v) {
-      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width, at = v - first;
-      tile.x[at] = i * s.x_row + q;
-      tile.y[at] = i * row + q;
-      apart = apart || tile.x[at] != tile.x[0] + at * V::width ||
-              tile.y[at] != tile.y[0] + at * V::width;
+    for (int v = 0; v < n; ++v) {
+      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width;
+      tile.x[v] = i * s.x_row + q;
+      tile.y[v] = i * row + q;
+      apart =
+          apart || tile.x[v] != tile.x[0] + v * V::width || tile.y[v] != tile.y[0] + v * V::width;
       if (++j == in_row) j = 0, ++i;
     }
-    if (held == together || v - first != count || apart != held_apart) flush();
-    count = int(v - first), held_apart = apart;
-    places[held++] = tile;
+    if (held && apart != held_apart) {
+      const Places last = tile;
+      flush();
+      places[0] = last;
+    }
+    count = n, held_apart = apart;
+    ++held;
   }
   flush();
 }
