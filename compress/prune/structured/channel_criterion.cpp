@@ -133,6 +133,7 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
         gate.push_back(node.inputs[i]);
   }
   scores_.clear();
+  if (analysis.groups.empty()) return;  // whose parameters there may be none of
   for_each_gradient(graph, batches, [&](int64_t) {
     // w dL/dw once per parameter and batch.
     std::map<int, std::vector<double>> products;
