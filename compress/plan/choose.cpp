@@ -44,6 +44,7 @@ struct Values {
 };
 
 int64_t percent_zeros(const Tensor& w) {
+  if (w.elements() == 0) return 0;
   return 100 * std::count(w.data<float>(), w.data<float>() + w.elements(), 0.0f) / w.elements();
 }
 
