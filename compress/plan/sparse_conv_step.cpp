@@ -27,7 +27,7 @@ class SparseConvStep : public Step {
     shift_ = s.dilation * (kh - 1) / s.stride;
     copies_ = copies(s);
     lines_ = reads_lines(s, form);
-    if (lines_) taps_ = kw;
+    if (lines_) taps_ = 3;
     place_rows();
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
     const int64_t cached = lines_ ? cached_of_taps : cached_of_one;
@@ -46,7 +46,7 @@ class SparseConvStep : public Step {
     const auto offset = [&](int64_t k) {
       const int64_t a = k / c / kw * s.dilation, tap = k / c % kw, b = tap * s.dilation;
       const int64_t plane = plane_of(k % c, a % s.stride, b % s.stride);
-      if (lines_) return (plane * kw + tap) * plane_ + a * row_;
+      if (lines_) return (plane * 3 + tap) * plane_ + a * row_;
       return plane * plane_ + a / s.stride * row_ + b / s.stride;
     };
     weights_ = cpu::pack_sparse(form, out, kh * kw * c, s.bias.data<float>(), weight, offset);
@@ -75,17 +75,18 @@ class SparseConvStep : public Step {
   // Floats of x at a time: more than the first cache holds, for rows that blocks share are copied
   // for each, and single weights run nearly as fast from the second; but no more pages than a core
   // finds at once.
-  static constexpr int64_t cached_of_one = 24 * 1024, cached_of_taps = 60 * 1024;
+  static constexpr int64_t cached_of_one = 28 * 1024, cached_of_taps = 40 * 1024;
 
   // Whether a channel becomes one plane for each tap of a row: worth its stores where many weights
   // read a plane. Blocks of weights wait for multiply-adds rather than loads.
   bool reads_lines(const ConvSpec& s, cpu::SparseForm form) const {
-    const int64_t kw = s.weight.size(3), width = kernels_.width;
-    if (form != cpu::SparseForm::slices || kw == 1 || s.stride > 1 || s.y[3] != s.x[3] ||
-        s.y[3] < 16 || s.y[3] % width != 0)
+    if (form != cpu::SparseForm::slices || s.stride > 1 || s.weight.size(3) != 3 ||
+        s.padding != s.dilation || s.dilation > kernels_.most_step || s.y[3] < 16 ||
+        s.y[3] % kernels_.width != 0)
       return false;
+    const int64_t readers = kernels_.width == 16 ? 4 : 5, n = s.weight.elements();
     const float* w = s.weight.data<float>();
-    return s.weight.elements() - std::count(w, w + s.weight.elements(), 0.0f) >= 4 * s.x[1] * kw;
+    return n - std::count(w, w + n, 0.0f) >= readers * 3 * s.x[1];
   }
 
   void place_rows() {
@@ -191,8 +192,7 @@ class SparseConvStep : public Step {
     kernels_.planes({.count = int64_t(channels_.size()),
                      .channels = channels_.data(),
                      .taps = taps_,
-                     .first = lines_ ? -pad : 0,
-                     .step = s_.dilation,
+                     .step = int(s_.dilation),
                      .rows = bottom - top,
                      .n = w,
                      .x = x + (top - pad) * w,
@@ -239,7 +239,7 @@ class SparseConvStep : public Step {
   cpu::SparseWeights weights_;
   std::vector<Plane> planes_;
   std::vector<int32_t> channels_;  // of the planes
-  int64_t taps_ = 1;               // planes of a channel (stride 1)
+  int taps_ = 1;                   // planes of a channel
   bool lines_ = false;  // a plane for each tap, so that vectors lie in lines of the cache
   int tile_ = 0;        // vectors at a time
   int64_t lead_ = 0;    // floats before the first plane, for the place of rows in lines

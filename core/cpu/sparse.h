@@ -98,17 +98,17 @@ struct SparseSampled {
   bool add = false;
 };
 
-// Images into zero-padded planes, one for each of some channels and each tap of a row of a filter:
+// Images into zero-padded planes, one for each of some channels, or three, shifted for each tap of
+// a row of a filter:
 //   y[(i * taps + t) * y_step + head + r * y_row + j] = x[channels[i] * x_step + r * n + j + shift]
-// for r < rows, j < n, shift = first + t * step; zero where j + shift leaves the row. Several taps
-// take y_row == n, a multiple of the lanes. The first `head` elements of a plane and `tail` behind
-// its last row become zero too, where `zeros` says so. What lies between rows must be zero; up to a
-// vector of it is written, also behind a plane.
+// for r < rows, j < n, shift = (t - 1) * step of three taps, else 0; zero where j + shift leaves
+// the row. Three taps take y_row == n, a multiple of the lanes. The first `head` elements of a
+// plane and `tail` behind its last row become zero too, where `zeros` says so. What lies between
+// rows must be zero; up to a vector of it is written, also behind a plane.
 struct SparsePlanes {
   int64_t count = 0;
   const int32_t* channels = nullptr;  // [count]
-  int64_t taps = 1;
-  ptrdiff_t first = 0, step = 0;
+  int taps = 1, step = 0;
   int64_t rows = 0, n = 0;
   const float* x = nullptr;
   ptrdiff_t x_step = 0;
@@ -129,7 +129,8 @@ struct SparseCopy {
 };
 
 struct SparseKernels {
-  int width;  // lanes of a vector
+  int width;      // lanes of a vector
+  int most_step;  // of SparsePlanes
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
   // Rows into lanes (8, 16, 32 or 64 of them are quickest), and back; x and y lie apart:

@@ -1,5 +1,5 @@
-// Images into the planes of a convolution (see sparse.h), where a plane serves one tap of a row of
-// the filter, its pixels shifted into place, so that whole vectors of it lie in lines of the cache.
+// Images into the planes of a convolution (see sparse.h): one for each channel, or one for each tap
+// of a row of the filter, its pixels shifted into place.
 #pragma once
 
 #include <algorithm>
@@ -9,25 +9,6 @@
 
 namespace pare::cpu {
 namespace {
-
-// Lanes [first, last) of the vector at p, zeros around; the others are not read.
-#if defined(__AVX512F__)
-inline Vec<float> lanes_of(const float* p, int first, int last) {
-  const auto below = [](int n) { return (1u << n) - 1; };
-  return {_mm512_maskz_loadu_ps(__mmask16(below(last) & ~below(first)), p)};
-}
-#elif defined(__AVX2__)
-inline Vec<float> lanes_of(const float* p, int first, int last) {
-  const __m256i mask = _mm256_andnot_si256(first_lanes_32(first), first_lanes_32(last));
-  return {_mm256_maskload_ps(p, mask)};
-}
-#else
-inline Vec<float> lanes_of(const float* p, int first, int last) {
-  Vec<float> r = Vec<float>::zero();
-  for (int i = first; i < last; ++i) r.v[i] = p[i];
-  return r;
-}
-#endif
 
 inline void zeros_from(float* p, ptrdiff_t n) {
   for (ptrdiff_t i = 0; i < n; i += Vec<float>::width) Vec<float>::zero().store(p + i);
@@ -44,50 +25,61 @@ inline void plain_rows(const SparsePlanes& s, const float* x, float* y) {
   }
 }
 
-// The same, shifted.
-inline void shifted_rows(const SparsePlanes& s, const float* x, ptrdiff_t shift, float* y) {
+// A vector's pixels `step` to the left or right, from its neighbour: loads across lines would cost
+// as much as the stores.
+struct Aside {
   using V = Vec<float>;
-  constexpr ptrdiff_t width = V::width;
-  // Vectors [from, to) lie within the row.
-  const ptrdiff_t n = s.n, from = std::min(n, shift < 0 ? (width - 1 - shift) / width * width : 0);
-  const ptrdiff_t to = std::max(from, (n - std::max<ptrdiff_t>(shift, 0)) / width * width);
-  for (int64_t r = 0; r < s.rows; ++r, x += n, y += n) {
-    const auto edge = [&](ptrdiff_t j) {
-      const auto first = std::clamp<ptrdiff_t>(-shift - j, 0, width);
-      const auto last = std::clamp<ptrdiff_t>(n - shift - j, first, width);
-      const V v = first < last ? lanes_of(x + j + shift, int(first), int(last)) : V::zero();
-      v.store(y + j);
-    };
-    for (ptrdiff_t j = 0; j < from; j += width) edge(j);
-    for (ptrdiff_t j = from; j < to; j += width) V::load(x + j + shift).store(y + j);
-    for (ptrdiff_t j = to; j < n; j += width) edge(j);
-  }
-}
-
 #if defined(__AVX512F__)
-// Three taps around a pixel in one go, from registers: loads across lines would cost as much as
-// the stores. `vectors` of a row, or 0: any number.
+  static constexpr int most = 16;  // of `step`
+  __m512i to_left, to_right;
+  explicit Aside(int step) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    to_left = _mm512_add_epi32(lane, _mm512_set1_epi32(16 - step));
+    to_right = _mm512_add_epi32(lane, _mm512_set1_epi32(step));
+  }
+  V left(V before, V v) const { return {_mm512_permutex2var_ps(before.v, to_left, v.v)}; }
+  V right(V v, V after) const { return {_mm512_permutex2var_ps(v.v, to_right, after.v)}; }
+#elif defined(__AVX2__)
+  static constexpr int most = 1;
+  explicit Aside(int) {}
+  static __m256 middle(V a, V b) { return _mm256_permute2f128_ps(a.v, b.v, 0x21); }
+  V left(V before, V v) const {
+    return {_mm256_castsi256_ps(
+        _mm256_alignr_epi8(_mm256_castps_si256(v.v), _mm256_castps_si256(middle(before, v)), 12))};
+  }
+  V right(V v, V after) const {
+    return {_mm256_castsi256_ps(
+        _mm256_alignr_epi8(_mm256_castps_si256(middle(v, after)), _mm256_castps_si256(v.v), 4))};
+  }
+#else
+  static constexpr int most = 1;
+  explicit Aside(int) {}
+  V left(V before, V v) const { return {{before.v[3], v.v[0], v.v[1], v.v[2]}}; }
+  V right(V v, V after) const { return {{v.v[1], v.v[2], v.v[3], after.v[0]}}; }
+#endif
+};
+
+// A pixel's left neighbour, itself and its right neighbour, `step` away, in one go. `vectors` of a
+// row, or 0: any number.
 template <int vectors>
 void three_taps(const SparsePlanes& s, const float* x, float* y) {
-  const int64_t count = vectors ? vectors : s.n / 16;
-  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512i before = _mm512_add_epi32(lane, _mm512_set1_epi32(16 - int(s.step)));
-  const __m512i after = _mm512_add_epi32(lane, _mm512_set1_epi32(int(s.step)));
+  using V = Vec<float>;
+  const int64_t count = vectors ? vectors : s.n / V::width;
+  const Aside aside(int(s.step));
   float *const left = y, *const middle = y + s.y_step, *const right = y + 2 * s.y_step;
   int64_t at = 0;
   for (int64_t r = 0; r < s.rows; ++r) {
-    __m512 last = _mm512_setzero_ps(), here = _mm512_loadu_ps(x + at);
+    V before = V::zero(), v = V::load(x + at);
 #pragma GCC unroll 4
-    for (int64_t j = 0; j < count; ++j, at += 16) {
-      const __m512 next = j + 1 < count ? _mm512_loadu_ps(x + at + 16) : _mm512_setzero_ps();
-      _mm512_storeu_ps(left + at, _mm512_permutex2var_ps(last, before, here));
-      _mm512_storeu_ps(middle + at, here);
-      _mm512_storeu_ps(right + at, _mm512_permutex2var_ps(here, after, next));
-      last = here, here = next;
+    for (int64_t j = 0; j < count; ++j, at += V::width) {
+      const V after = j + 1 < count ? V::load(x + at + V::width) : V::zero();
+      aside.left(before, v).store(left + at);
+      v.store(middle + at);
+      aside.right(v, after).store(right + at);
+      before = v, v = after;
     }
   }
 }
-#endif
 
 void sparse_planes(const SparsePlanes& s) {
   for (int64_t i = 0; i < s.count; ++i) {
@@ -98,13 +90,12 @@ void sparse_planes(const SparsePlanes& s) {
       for (int64_t t = 0; t < s.taps; ++t) zeros_from(plane + t * s.y_step, s.head);
     if (s.taps == 1) {
       plain_rows(s, x, y);
-#if defined(__AVX512F__)
-    } else if (s.taps == 3 && s.first == -s.step && s.step <= 16) {
-      (s.n == 16 ? three_taps<1> : s.n == 32 ? three_taps<2> : three_taps<0>)(s, x, y);
-#endif
     } else {
-      for (int64_t t = 0; t < s.taps; ++t)
-        shifted_rows(s, x, s.first + t * s.step, y + t * s.y_step);
+      const int64_t vectors = s.n / Vec<float>::width;
+      (vectors == 1   ? three_taps<1>
+       : vectors == 2 ? three_taps<2>
+       : vectors == 4 ? three_taps<4>
+                      : three_taps<0>)(s, x, y);
     }
     if (s.zeros)
       for (int64_t t = 0; t < s.taps; ++t) zeros_from(y + t * s.y_step + s.rows * s.y_row, s.tail);
