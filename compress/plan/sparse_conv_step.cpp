@@ -37,7 +37,7 @@ class SparseConvStep : public Step {
     plane_ =
         copies_ ? off_sets((block_ + shift_) * row_ + (lines_ ? 0 : s.padding)) : s.x[2] * s.x[3];
     // Fewer vectors at a time share the first cache better.
-    if (form == cpu::SparseForm::slices) tile_ = c * taps_ >= 64 ? 3 : 4;
+    if (form == cpu::SparseForm::slices) tile_ = c * taps_ < 64 ? 4 : s.y[3] <= 32 ? 3 : 2;
     // The matrix of all channels; other groups' weights are zeros.
     const auto weight = [&](int64_t o, int64_t k) {
       const int64_t i = k % c - o / group * in, tap = k / c;
@@ -75,7 +75,7 @@ class SparseConvStep : public Step {
   // Floats of x at a time: more than the first cache holds, for rows that blocks share are copied
   // for each, and single weights run nearly as fast from the second; but no more pages than a core
   // finds at once.
-  static constexpr int64_t cached_of_one = 28 * 1024, cached_of_taps = 40 * 1024;
+  static constexpr int64_t cached_of_one = 28 * 1024, cached_of_taps = 56 * 1024;
 
   // Whether a channel becomes one plane for each tap of a row: worth its stores where many weights
   // read a plane. Blocks of weights wait for multiply-adds rather than loads.
