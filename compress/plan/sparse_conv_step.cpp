@@ -96,9 +96,9 @@ class SparseConvStep : public Step {
     by_rows_ = row_ == y || (y >= width && 8 * y >= 7 * ((y + width - 1) / width * width));
     // Rows apart begin at whole vectors, so that fewer loads cross a line of the cache; rows of 8
     // pixels lie with their neighbours in one line.
-    if (by_rows_ && row_ > y && s_.stride == 1) {
+    if (by_rows_ && row_ > y) {
       row_ = (row_ + width - 1) / width * width;
-      lead_ = ((y == 8 ? 4 : 0) - s_.padding) & 15;
+      if (s_.stride == 1) lead_ = ((y == 8 ? 4 : 0) - s_.padding) & 15;
     }
   }
 
@@ -219,6 +219,9 @@ class SparseConvStep : public Step {
     if (top >= bottom || count <= 0) return;
     const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
     float* out = to + (top - first) * row_ + column;
+    if (s == 2)
+      return kernels_.every_second(
+          {.rows = bottom - top, .n = count, .x = from, .x_step = s * w, .y = out, .y_step = row_});
     for (int64_t r = top; r < bottom; ++r, from += s * w, out += row_)
       for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
   }

@@ -143,6 +143,8 @@ struct SparseKernels {
   void (*sampled)(const SparseSampled&);
   void (*planes)(const SparsePlanes&);
   void (*copy)(const SparseCopy&);
+  // y[i][j] = x[i][2 * j] for j < n, without residual or act; y becomes zero up to a whole vector.
+  void (*every_second)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16
 };
 const SparseKernels& sparse_kernels_scalar();

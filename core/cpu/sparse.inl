@@ -255,9 +255,9 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,    Aside::most, sparse_product, sparse_row,
-                                     to_lanes,    from_lanes,  sparse_sampled, sparse_planes,
-                                     sparse_copy, zero_out};
+constexpr SparseKernels sparse_table{V::width,    Aside::most,  sparse_product, sparse_row,
+                                     to_lanes,    from_lanes,   sparse_sampled, sparse_planes,
+                                     sparse_copy, every_second, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu

@@ -201,6 +201,27 @@ TEST_CASE("images go into planes, shifted for each tap, zeros around") {
             }
 }
 
+TEST_CASE("every second pixel is taken, and none behind the last") {
+  Rng rng(10);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int64_t n : {1, 2, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 50}) {
+      CAPTURE(n);
+      const int64_t rows = 3, x_step = 2 * n + 3, y_step = n + 5;
+      const int64_t whole = (n + kernels->width - 1) / kernels->width * kernels->width;
+      std::vector<float> x = normals(rng, 2 * x_step + 2 * n - 1);
+      std::vector<float> y(size_t(2 * y_step + whole + 1), untouched);
+      kernels->every_second(
+          {.rows = rows, .n = n, .x = x.data(), .x_step = x_step, .y = y.data(), .y_step = y_step});
+      int64_t wrong = 0;
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < n; ++j)
+          wrong += y[size_t(r * y_step + j)] != x[size_t(r * x_step + 2 * j)];
+      for (int64_t j = n; j < whole; ++j) wrong += y[size_t(2 * y_step + j)] != 0;
+      CHECK(wrong == 0);
+      CHECK(y.back() == untouched);
+    }
+}
+
 TEST_CASE("rows go into lanes and back, and nothing else is touched") {
   Rng rng(5);
   for (const SparseKernels* kernels : all_kernels())
