@@ -1,6 +1,7 @@
 // The sparse kernels, compiled once per instruction set (see sparse.h).
 #include "core/cpu/simd.h"
 #include "core/cpu/sparse.h"
+#include "core/cpu/sparse_planes.inl"
 #include "core/cpu/sparse_slices.inl"
 #include "core/cpu/transpose.inl"
 
@@ -90,10 +91,11 @@ void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
 template <SparseForm form>
 void product_of(const SparseProduct& s) {
   constexpr int most = most_vectors(form);
+  const int tile = s.tile ? std::min(s.tile, most) : most;
   Places places{};
   if (s.positions < V::width) return sparse_tile<form, 1, true, false>(s, places, int(s.positions));
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
-  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
+  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + tile - 1) / tile;
   int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t first = v;
@@ -253,8 +255,9 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,   sparse_product, sparse_row,  to_lanes,
-                                     from_lanes, sparse_sampled, sparse_copy, zero_out};
+constexpr SparseKernels sparse_table{V::width,    Aside::most,  sparse_product, sparse_row,
+                                     to_lanes,    from_lanes,   sparse_sampled, sparse_planes,
+                                     sparse_copy, every_second, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu
