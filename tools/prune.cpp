@@ -17,8 +17,9 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = output_name(run.common, f.file, "-pruned", run.training.teacher);
-  if (f.control == "scratch") check_output("--control scratch", control_file(run), f.file);
+  run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
+  if (f.control == "scratch")
+    check_training_output("--control scratch", control_file(run), {f.file, run.training.teacher});
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }

@@ -69,7 +69,9 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
 }
 
 std::string control_file(const PruneRun& run) {
-  return run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
+  constexpr std::string_view ending = ".pare";
+  const size_t end = run.out.size() - (run.out.ends_with(ending) ? ending.size() : 0);
+  return run.out.substr(0, end) + "-scratch.pare";
 }
 
 void train_control(PruneRun& run) {
