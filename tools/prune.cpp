@@ -108,6 +108,8 @@ void add_prune(CLI::App& app) {
                       "step whose weights lottery tickets go back to; 0: the initial ones");
   command->add_option("--control", f.control,
                       "scratch: train fresh weights under the same masks as long, and compare");
+  command->add_option("--control-lr", f.control_rate,
+                      "highest learning rate of the control, instead of the network's own");
   add_channel_flags(*command, run->channels);
   const size_t last = command->get_options().size();
   add_common(*command, run->common, with_data | with_out | with_seed | with_batch | with_device);
