@@ -12,17 +12,24 @@
 
 namespace {
 
-// A whole weight and bias, and a sparse weight as floats and as bytes: four of 400 elements kept.
+// A whole weight and bias; a sparse weight as floats and as bytes, four of 400 elements kept; one
+// whose mask is made of 100 tiles, and one that keeps two of every four.
 constexpr const char* tensors = R"("w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
                                 R"("b":{"dtype":"F32","shape":[2],"data_offsets":[24,32]},)"
                                 R"("s:kept":{"dtype":"F32","shape":[4],"data_offsets":[32,48]},)"
-                                R"("s:gaps":{"dtype":"U8","shape":[5],"data_offsets":[48,53]},)"
-                                R"("q:kept":{"dtype":"I8","shape":[4],"data_offsets":[53,57]},)"
-                                R"("q:gaps":{"dtype":"U8","shape":[5],"data_offsets":[57,62]}})";
-constexpr std::array<uint8_t, 62> stored = [] {
-  std::array<uint8_t, 62> bytes{};
-  for (const size_t at : {48, 57})
+                                R"("t:kept":{"dtype":"F32","shape":[4],"data_offsets":[48,64]},)"
+                                R"("r:kept":{"dtype":"F32","shape":[4],"data_offsets":[64,80]},)"
+                                R"("s:gaps":{"dtype":"U8","shape":[5],"data_offsets":[80,85]},)"
+                                R"("q:kept":{"dtype":"I8","shape":[4],"data_offsets":[85,89]},)"
+                                R"("q:gaps":{"dtype":"U8","shape":[5],"data_offsets":[89,94]},)"
+                                R"("t:gaps":{"dtype":"U8","shape":[1],"data_offsets":[94,95]},)"
+                                R"("r:runs":{"dtype":"U8","shape":[8],"data_offsets":[95,103]}})";
+constexpr std::array<uint8_t, 103> stored = [] {
+  std::array<uint8_t, 103> bytes{};
+  for (const size_t at : {80, 89})
     for (size_t i = 0; const int gap : {3, 255, 3, 0, 135}) bytes[at + i++] = uint8_t(gap);
+  bytes[94] = 40;         // one of them
+  bytes[95] = 5 + 6 * 2;  // the last of six patterns, and the third
   return bytes;
 }();
 
