@@ -1,5 +1,6 @@
 // Pooling and the shortcut over plain images (channel by channel), for neighbours of sparse
 // convolutions. Sums and maxima run in the order of the nhwc steps, with the same bits.
+#include <algorithm>
 #include <cstring>
 
 #include "compress/plan/step.h"
@@ -7,14 +8,17 @@
 namespace pare::plan {
 namespace {
 
+// Elements of one channel; an image may have no channels.
+int64_t plane(const Shape& image) { return image.elements() / std::max<int64_t>(1, image[1]); }
+
 // A step that treats channels one by one: f(x, y) on one plane each.
 template <class F>
 class PlaneStep : public Step {
  public:
   PlaneStep(const char* what, const Shape& x, const Shape& y, F f)
       : channels_(x[1]),
-        in_(x.elements() / x[1]),
-        out_(y.elements() / y[1]),
+        in_(plane(x)),
+        out_(plane(y)),
         f_(std::move(f)),
         zeros_((y[1] - x[1]) * out_) {
     kernel = what;

@@ -191,6 +191,34 @@ TEST_CASE("every criterion scores every group and keeps its best") {
   }
 }
 
+TEST_CASE("a layer without inputs has channels like any other, of no worth") {
+  const Param e(Tensor::zeros({6, 0})), c(normals({6}, 1)), w(normals({3, 6}, 2)),
+      b(normals({3}, 3));
+  struct Net : Module {
+    std::vector<Param> p;
+    Tensor forward(const Tensor& x, Mode) override {
+      const Tensor hidden =
+          dense(slice(x, {0, 2}, {slice_to_end, 2}, {1, 1}), p[0](), p[1](), true);
+      return dense(hidden, p[2](), p[3]());
+    }
+    void visit(Visitor& v) override {
+      for (size_t i = 0; i < p.size(); ++i) v("p" + std::to_string(i), p[i]);
+    }
+  } net;
+  net.p = {e, c, w, b};
+  for (const std::string_view method : channel_criterion_names()) {
+    CAPTURE(method);
+    Graph g = capture(net, Tensor::zeros({1, 2})).clone();
+    const auto criterion = make_channel_criterion(std::string(method));
+    if (method == "bn-scale") continue;
+    const Batch batch{.images = normals({4, 2}, 5),
+                      .labels = Tensor::from<int32_t>({0, 1, 2, 0}, {4})};
+    if (criterion->needs_data()) criterion->prepare(g, find_channel_groups(g), {batch});
+    CHECK(kept_of(prune_channels(g, *criterion, {.sparsity = 0.5})) == std::vector<int64_t>{3});
+    CHECK(g(normals({2, 2}, 4), Mode::eval).shape() == Shape{2, 3});
+  }
+}
+
 TEST_CASE("scores are what their formulas say") {
   // Three hidden units; the first two filters are near each other.
   Sequential net;

@@ -141,7 +141,7 @@ TEST_CASE("a pruned network's plan gives what its graph gives, for any split and
   int turn = 0;
   const Timing planted{
       .step =
-          [&](const Step& step, const Frame&) {
+          [&](const Step& step, const Frame&, int64_t) {
             const char* quick[] = {"single weights", "4x1 blocks", "8x1 blocks", "rows of 8"};
             return step.kernel.find(quick[turn % 4]) != std::string::npos ? 1 : 100;
           },

@@ -205,7 +205,8 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
   check_options(options);
   const ChannelAnalysis analysis = find_channel_groups(graph);
   check(!analysis.groups.empty(), ErrorCode::bad_input,
-        "prune: the network has no channels that can go\n{}", describe(graph, analysis));
+        "prune: the network has no channels that can go{}{}", analysis.kept.empty() ? "" : "\n",
+        describe(graph, analysis));
   const std::vector<Ranked> groups = rank(graph, analysis, criterion, options);
   const Units all = count_units(groups, options.rounds);
   int64_t removable = 0, widest = 0;
