@@ -102,16 +102,17 @@ void compile_and_run(const pare::Graph& graph) {
   using namespace pare;
   for (const double slower : {0.5, 2.0}) {
     double took = 1e6;
-    const plan::Timing planted{.step =
-                                   [&](const plan::Step& step, const plan::Frame& frame) {
-                                     plan::time_step(step, frame);
-                                     return took *= slower;
-                                   },
-                               .plan =
-                                   [](Plan::State& plan, const Tensor& x, Tensor& y) {
-                                     plan::time_plan(plan, x, y);
-                                     return 1e6;
-                                   }};
+    const plan::Timing planted{
+        .step =
+            [&](const plan::Step& step, const plan::Frame& frame, int64_t parts) {
+              plan::time_step(step, frame, parts);
+              return took *= slower;
+            },
+        .plan =
+            [](Plan::State& plan, const Tensor& x, Tensor& y) {
+              plan::time_plan(plan, x, y);
+              return 1e6;
+            }};
     unless_refused([&] { compile(graph, {.timing = &planted})(image_for(graph)); });
   }
 }
