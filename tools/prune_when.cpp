@@ -44,6 +44,10 @@ void write_history(PruneRun& run) {
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
 void judge_one_shot(PruneRun& run) {
+  const double already = sparsity_of(run.graph);
+  check(already <= run.flags.sparsity,
+        "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone already",
+        run.flags.sparsity, percent(already), run.flags.file);
   note(run.common, "for comparison, a trial that cuts at once; the network itself stays whole:");
   Graph whole = std::move(run.graph);
   run.graph = whole.clone();
@@ -52,7 +56,7 @@ void judge_one_shot(PruneRun& run) {
 }
 
 // The weights that a ticket goes back to: of a file, those that its seed gives again.
-Graph initial_weights(const PruneRun& run) {
+Graph initial_weights(PruneRun& run) {
   const auto seed = initial_seed(run.graph);
   check(seed.has_value(), ErrorCode::bad_input,
         "{} does not say which seed its training began with, so its initial weights cannot be made "
@@ -62,7 +66,18 @@ Graph initial_weights(const PruneRun& run) {
         "--rewind {}: only the initial weights of a file can be made again; name the model instead "
         "of the file",
         run.flags.rewind);
-  return new_model(run.graph.get_metadata("model"), run.data, *seed);
+  Graph initial = new_model(run.graph.get_metadata("model"), run.data, *seed);
+  const auto shapes = [](Graph& graph) {
+    std::vector<Shape> all;
+    for (const auto& [name, param] : named_parameters(graph)) all.push_back(param.value().shape());
+    return all;
+  };
+  check(
+      shapes(initial) == shapes(run.graph), ErrorCode::bad_input,
+      "{} no longer has the layers of a new {} (channels or blocks were removed?), so its initial "
+      "weights do not fit it",
+      run.flags.file, run.graph.get_metadata("model"));
+  return initial;
 }
 
 // Pruning before training is for initial weights: a file that is trained goes back to them.
@@ -151,6 +166,8 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
 void check_prune_flags(const PruneRun& run) {
   const PruneFlags& f = run.flags;
   known("--control", f.control, {"none", "scratch"});
+  check(!f.control_rate || f.control != "none",
+        "--control-lr has no part in a run without --control scratch");
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);
   check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,

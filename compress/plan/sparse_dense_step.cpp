@@ -103,7 +103,9 @@ class SparseRowStep : public Step {
   }
   int64_t packed_bytes() const override { return weights_.bytes(); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * int64_t(weights_.values.size()), int64_t(weights_.order.size()));
+    // One vector of weights for each input: a weight takes as long as eight of a dense layer.
+    return parts_for(images * int64_t(weights_.values.size()), int64_t(weights_.order.size()),
+                     8000);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
     cpu::SparseRow r = weights_.row();

@@ -3,6 +3,7 @@
 
 #include "core/cpu/simd.h"
 #include "core/cpu/sparse.h"
+#include "core/cpu/sparse_planes.inl"
 #include "core/cpu/sparse_slices.inl"
 #include "core/cpu/transpose.inl"
 
@@ -121,10 +122,11 @@ void product_of(const SparseProduct& s) {
     places[0] = {};
     return sparse_tiles<form, 1, true, false>(s, places, 1, int(s.positions));
   }
+  const int widest = s.tile ? std::min(s.tile, most) : most;
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
-  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
+  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + widest - 1) / widest;
   const int64_t each = vectors / tiles, over = vectors % tiles;
-  const int together = s.row || s.positions <= 64 ? 1 : most_tiles;
+  const int together = s.row || s.tile || s.positions <= 64 ? 1 : most_tiles;
   int held = 0, count = 0;  // tiles, and vectors of each
   bool held_apart = false;
   const auto flush = [&] {
@@ -305,8 +307,9 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,   sparse_product, sparse_row,  to_lanes,
-                                     from_lanes, sparse_sampled, sparse_copy, zero_out};
+constexpr SparseKernels sparse_table{V::width,    Aside::most,  sparse_product, sparse_row,
+                                     to_lanes,    from_lanes,   sparse_sampled, sparse_planes,
+                                     sparse_copy, every_second, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu
