@@ -24,8 +24,7 @@ constexpr int most_vectors(SparseForm form) {
 template <SparseForm form, int vectors, bool part, bool apart>
 [[gnu::always_inline]] inline void block(const SparseProduct& s,
                                          const Tile<vectors, part, apart>& tile, int64_t b,
-                                         const float* end, const float*& w,
-                                         const int32_t*& offset) {
+                                         const float*& w, const int32_t*& offset) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
   const int64_t first = b * rows, left = s.outputs - first;
   V acc[rows][vectors];
@@ -35,7 +34,8 @@ template <SparseForm form, int vectors, bool part, bool apart>
     for (int j = 0; j < vectors; ++j)
       acc[r][j] =
           s.load_y && r < left ? tile.load_y(tile.y + (first + r) * s.y_step, j) : V::zero();
-  for (; w != end; w += run * rows, ++offset) {
+  for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
+       ++offset, w += run * rows) {
     ptrdiff_t in = *offset;
 #pragma GCC unroll 4
     for (int k = 0; k < run; ++k, in += s.run_step) {
@@ -66,11 +66,10 @@ template <SparseForm form, int vectors, bool part, bool apart, bool several, cla
   const int64_t blocks = (s.outputs + shape.rows - 1) / shape.rows;
   const auto run = [&](const auto& tile, int64_t b, const float*& w, const Offset*& at)
                        __attribute__((always_inline)) {
-                         const float* const end = s.values + int64_t(s.starts[b + 1]) * stored;
                          if constexpr (form == SparseForm::slices)
-                           slice(s, tile, b, end, w, at);
+                           slice(s, tile, b, w, at);
                          else
-                           block<form>(s, tile, b, end, w, at);
+                           block<form>(s, tile, b, w, at);
                        };
   const float* w = s.values + int64_t(s.starts[0]) * stored;
   offset += int64_t(s.starts[0]) * (shape.shared ? 1 : shape.rows);

@@ -91,7 +91,7 @@ inline void finish(const SparseProduct& s, const Tile<vectors, part, apart>& til
 template <int vectors, bool part, bool apart, class Offset>
 [[gnu::always_inline]] inline void slice(const SparseProduct& s,
                                          const Tile<vectors, part, apart>& tile, int64_t b,
-                                         const float* end, const float*& w, const Offset*& offset) {
+                                         const float*& w, const Offset*& offset) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
   const int32_t* output = s.order + b * rows;
@@ -109,7 +109,8 @@ template <int vectors, bool part, bool apart, class Offset>
 #pragma GCC unroll 8
       for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
   }
-  for (; w != end; w += rows, offset += rows) {
+  for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
+       w += rows, offset += rows) {
     size_t in[rows];
     four_offsets(offset, in);
     const V fours = V::fours(w);
