@@ -95,6 +95,7 @@ template <int vectors, bool part, bool apart, class Offset>
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
   const int32_t* output = s.order + b * rows;
+  const float* const end = s.values + int64_t(s.starts[b + 1]) * rows;
   V acc[rows][vectors];
   if (s.load_y) {
 #pragma GCC unroll 8
@@ -109,8 +110,7 @@ template <int vectors, bool part, bool apart, class Offset>
 #pragma GCC unroll 8
       for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
   }
-  for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
-       w += rows, offset += rows) {
+  for (; w != end; w += rows, offset += rows) {
     size_t in[rows];
     four_offsets(offset, in);
     const V fours = V::fours(w);
