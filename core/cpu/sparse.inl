@@ -17,60 +17,88 @@ constexpr int most_vectors(SparseForm form) {
   const bool wide = V::width == 16;
   if (form == SparseForm::slices) return wide ? 6 : 3;
   const int rows = shape_of(form).rows;
-  return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
+  return rows == 1 ? 8 : rows == 4 ? (wide ? 6 : 2) : (wide ? 2 : 1);
 }
 
-// All blocks over a tile of positions, placed as those of slices; by value as there.
+// Block b of outputs that share columns over one tile, as a slice is run.
 template <SparseForm form, int vectors, bool part, bool apart>
-[[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
+[[gnu::always_inline]] inline void block(const SparseProduct& s,
+                                         const Tile<vectors, part, apart>& tile, int64_t b,
+                                         const float*& w, const int32_t*& offset) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
-  const Tile<vectors, part, apart> tile(s, places, lanes);
-  const int32_t* offset = s.offsets + s.starts[0];
-  const float* w = s.values + int64_t(s.starts[0]) * run * rows;
-  for (int64_t o = 0, b = 0; o < s.outputs; o += rows, ++b) {
-    const int64_t left = s.outputs - o;
-    V acc[rows][vectors];
+  const int64_t first = b * rows, left = s.outputs - first;
+  V acc[rows][vectors];
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r)
+  for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-      for (int j = 0; j < vectors; ++j)
-        acc[r][j] = s.load_y && r < left ? tile.load_y(tile.y + (o + r) * s.y_step, j) : V::zero();
-    for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
-         ++offset, w += run * rows) {
-      ptrdiff_t in = *offset;
+    for (int j = 0; j < vectors; ++j)
+      acc[r][j] =
+          s.load_y && r < left ? tile.load_y(tile.y + (first + r) * s.y_step, j) : V::zero();
+  for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
+       ++offset, w += run * rows) {
+    ptrdiff_t in = *offset;
 #pragma GCC unroll 4
-      for (int k = 0; k < run; ++k, in += s.run_step) {
-        V column[vectors];
+    for (int k = 0; k < run; ++k, in += s.run_step) {
+      V column[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) column[j] = tile.load_x(in, j);
+      for (int j = 0; j < vectors; ++j) column[j] = tile.load_x(in, j);
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r) {
-          const V weight = V::set(w[k * rows + r]);
+      for (int r = 0; r < rows; ++r) {
+        const V weight = V::set(w[k * rows + r]);
 #pragma GCC unroll 8
-          for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
-        }
+        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
       }
     }
+  }
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r)
-      if (r < left) finish(s, tile, acc[r], o + r);
+  for (int r = 0; r < rows; ++r)
+    if (r < left) finish(s, tile, acc[r], first + r);
+}
+
+// All blocks over one tile, or each over several before the next: then lines of y which tiles share
+// are whole when they leave the first cache, and x is read in long runs. By value: what is stored
+// could otherwise be the arguments.
+template <SparseForm form, int vectors, bool part, bool apart, bool several, class Offset>
+[[gnu::noinline]] void run_tiles(const SparseProduct s, const Offset* offset, const Places* places,
+                                 int tiles, int lanes) {
+  constexpr SparseShape shape = shape_of(form);
+  constexpr int stored = shape.rows * shape.run;
+  const int64_t blocks = (s.outputs + shape.rows - 1) / shape.rows;
+  const auto run = [&](const auto& tile, int64_t b, const float*& w, const Offset*& at)
+                       __attribute__((always_inline)) {
+                         if constexpr (form == SparseForm::slices)
+                           slice(s, tile, b, w, at);
+                         else
+                           block<form>(s, tile, b, w, at);
+                       };
+  const float* w = s.values + int64_t(s.starts[0]) * stored;
+  offset += int64_t(s.starts[0]) * (shape.shared ? 1 : shape.rows);
+  const Tile<vectors, part, apart> only(s, places[0], lanes);
+  for (int64_t b = 0; b < blocks; ++b) {
+    if constexpr (several) {
+      const float* const first = w;
+      const Offset* const first_offset = offset;
+      for (int t = 0; t < tiles; ++t) {
+        w = first, offset = first_offset;
+        run(Tile<vectors, part, apart>(s, places[t], lanes), b, w, offset);
+      }
+    } else {
+      run(only, b, w, offset);
+    }
   }
 }
 
 // Tiles of as many vectors each.
 template <SparseForm form, int vectors, bool part, bool apart>
 void sparse_tiles(const SparseProduct& s, const Places* places, int tiles, int lanes) {
-  if constexpr (form != SparseForm::slices)
-    for (int t = 0; t < tiles; ++t) blocks_tile<form, vectors, part, apart>(s, places[t], lanes);
-  else {
-    const auto run = [&](auto several) {
+  const auto run = [&](auto several) {
+    if constexpr (form == SparseForm::slices)
       if (s.short_offsets)
-        slices_tiles<vectors, part, apart, several>(s, s.short_offsets, places, tiles, lanes);
-      else
-        slices_tiles<vectors, part, apart, several>(s, s.offsets, places, tiles, lanes);
-    };
-    tiles > 1 ? run(std::true_type{}) : run(std::false_type{});
-  }
+        return run_tiles<form, vectors, part, apart, several>(s, s.short_offsets, places, tiles,
+                                                              lanes);
+    run_tiles<form, vectors, part, apart, several>(s, s.offsets, places, tiles, lanes);
+  };
+  tiles > 1 ? run(std::true_type{}) : run(std::false_type{});
 }
 template <SparseForm form, int vectors>
 void sparse_tiles(int wanted, bool apart, const SparseProduct& s, const Places* places, int tiles) {
@@ -84,40 +112,49 @@ void sparse_tiles(int wanted, bool apart, const SparseProduct& s, const Places* 
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
-// masked. Where positions do not fall into rows, some like tiles go together.
+// masked. Long runs of positions take some like tiles together.
 template <SparseForm form>
 void product_of(const SparseProduct& s) {
   constexpr int most = most_vectors(form), most_tiles = 8;
   Places places[most_tiles];
-  places[0] = {};
-  if (s.positions < V::width)
+  if (s.positions < V::width) {
+    places[0] = {};
     return sparse_tiles<form, 1, true, false>(s, places, 1, int(s.positions));
+  }
   const int widest = s.tile ? std::min(s.tile, most) : most;
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
   const int64_t vectors = s.positions / row * in_row, tiles = (vectors + widest - 1) / widest;
-  const int together = s.row || s.tile ? 1 : most_tiles;
-  int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
-  int held = 0, count = 0;      // tiles, and vectors of each
+  const int64_t each = vectors / tiles, over = vectors % tiles;
+  const int together = s.row || s.tile || s.positions <= 64 ? 1 : most_tiles;
+  int held = 0, count = 0;  // tiles, and vectors of each
   bool held_apart = false;
   const auto flush = [&] {
     if (held) sparse_tiles<form, most>(count, held_apart, s, places, held);
     held = 0;
   };
+  int64_t i = 0, j = 0, carry = 0;  // row and place there of the next vector
   for (int64_t t = 0; t < tiles; ++t) {
-    Places tile;
-    const int64_t first = v;
+    carry += over;
+    const int n = int(each) + (carry >= tiles);
+    if (carry >= tiles) carry -= tiles;
+    if (held == together || n != count) flush();
+    Places& tile = places[held];
     bool apart = false;
-    for (const int64_t last = vectors * (t + 1) / tiles; v < last; ++v) {
-      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width, at = v - first;
-      tile.x[at] = i * s.x_row + q;
-      tile.y[at] = i * row + q;
-      apart = apart || tile.x[at] != tile.x[0] + at * V::width ||
-              tile.y[at] != tile.y[0] + at * V::width;
+    for (int v = 0; v < n; ++v) {
+      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width;
+      tile.x[v] = i * s.x_row + q;
+      tile.y[v] = i * row + q;
+      apart =
+          apart || tile.x[v] != tile.x[0] + v * V::width || tile.y[v] != tile.y[0] + v * V::width;
       if (++j == in_row) j = 0, ++i;
     }
-    if (held == together || v - first != count || apart != held_apart) flush();
-    count = int(v - first), held_apart = apart;
-    places[held++] = tile;
+    if (held && apart != held_apart) {
+      const Places last = tile;
+      flush();
+      places[0] = last;
+    }
+    count = n, held_apart = apart;
+    ++held;
   }
   flush();
 }

@@ -87,14 +87,14 @@ inline void finish(const SparseProduct& s, const Tile<vectors, part, apart>& til
   all([&](int j) { tile.store_y(v[j], tile.y + row, j); });
 }
 
-// One slice over one tile. Moves w and offset to the next slice.
+// Slice b over one tile; moves w and offset to the next slice.
 template <int vectors, bool part, bool apart, class Offset>
 [[gnu::always_inline]] inline void slice(const SparseProduct& s,
-                                         const Tile<vectors, part, apart>& tile,
-                                         const int32_t* output, const float* end, const float*& w,
-                                         const Offset*& offset) {
+                                         const Tile<vectors, part, apart>& tile, int64_t b,
+                                         const float*& w, const Offset*& offset) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
+  const int32_t* output = s.order + b * rows;
   V acc[rows][vectors];
   if (s.load_y) {
 #pragma GCC unroll 8
@@ -109,7 +109,8 @@ template <int vectors, bool part, bool apart, class Offset>
 #pragma GCC unroll 8
       for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
   }
-  for (; w != end; w += rows, offset += rows) {
+  for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
+       w += rows, offset += rows) {
     size_t in[rows];
     four_offsets(offset, in);
     const V fours = V::fours(w);
@@ -122,34 +123,6 @@ template <int vectors, bool part, bool apart, class Offset>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < rows; ++r) finish(s, tile, acc[r], output[r]);
-}
-
-// All slices over one tile, or each over several before the next, so that lines of y which tiles
-// share are whole when they leave the first cache. By value: what is stored could otherwise be the
-// arguments.
-template <int vectors, bool part, bool apart, bool several, class Offset>
-[[gnu::noinline]] void slices_tiles(const SparseProduct s, const Offset* offset,
-                                    const Places* places, int tiles, int lanes) {
-  constexpr int rows = shape_of(SparseForm::slices).rows;
-  const int64_t slices = (s.outputs + rows - 1) / rows;
-  const float* w = s.values + int64_t(s.starts[0]) * rows;
-  offset += int64_t(s.starts[0]) * rows;
-  const Tile<vectors, part, apart> only(s, places[0], lanes);
-  for (int64_t b = 0; b < slices; ++b) {
-    const int32_t* output = s.order + b * rows;
-    const float* const end = s.values + int64_t(s.starts[b + 1]) * rows;
-    if constexpr (several) {
-      const float* const first = w;
-      const Offset* const first_offset = offset;
-      for (int t = 0; t < tiles; ++t) {
-        const Tile<vectors, part, apart> tile(s, places[t], lanes);
-        w = first, offset = first_offset;
-        slice(s, tile, output, end, w, offset);
-      }
-    } else {
-      slice(s, only, output, end, w, offset);
-    }
-  }
 }
 
 }  // namespace
