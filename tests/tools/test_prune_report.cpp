@@ -34,3 +34,18 @@ TEST_CASE("the control learns by the network's own recipe, whatever the fine-tun
   CHECK(told.find("under the same masks, 3 epochs, adamw at rate 0.001: ") != std::string::npos);
   check_mistake(f, {"prune m.pare --control-lr 0.1", 1, "without --control scratch"});
 }
+
+TEST_CASE("a layer that did not get faster is told what runs at that batch, not at others") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 1 --out m.pare").code == 0);
+  for (const char* share : {"0.5", "0.7", "0.8"}) {
+    const Outcome o = run(f, std::string("prune m.pare --epochs 0 --sparsity ") + share);
+    REQUIRE(o.code == 0);
+    // The plan's account, which follows the reasons, has all batches.
+    const std::string reasons = o.out.substr(0, o.out.find("the plan:"));
+    CAPTURE(reasons);
+    CHECK(reasons.find("batch 64: ") != std::string::npos);
+    CHECK(reasons.find("by batch, 1") == std::string::npos);
+  }
+}
