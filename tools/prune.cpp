@@ -21,7 +21,6 @@ void begin(PruneRun& run) {
   if (f.control == "scratch")
     check_training_output("--control scratch", control_file(run), {f.file, run.training.teacher});
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
-  run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
 void go_on(PruneRun& run) {
@@ -58,6 +57,10 @@ void run_prune(PruneRun& run) {
   check_precision(run.training, run.device);
   if (!is_structured(run.flags.structure))
     run.criterion = make_criterion(run.flags.method, run.common.seed);
+  if (run.resume.empty()) {
+    rehearse(run);
+    run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
+  }
   if (looks_at_data(run)) run.sample = pruning_sample(run.data);
   prune_and_train(run);
   save_graph(run.graph, run.out);

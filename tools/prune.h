@@ -83,6 +83,11 @@ void read_task(PruneRun& run, const std::string& task);
 std::shared_ptr<TrainHook> carry_original(const PruneRun& run);
 void read_original(PruneRun& run);
 
+// Throws what the trainings, the control's too, would throw for their options, before anything is
+// computed: builds each and drops it. `criterion` is made.
+void rehearse(PruneRun& run);
+void rehearse_trainings(PruneRun& run);  // the part of it that trains
+
 // All rounds of eliminating and training that --when asks for. Leaves `graph` finished.
 void prune_and_train(PruneRun& run);
 // Removes weights until `sparsity` of them are gone, and says what is left.

@@ -13,11 +13,11 @@ namespace {
 // take a whole training.
 bool whole_training(const PruneFlags& f) { return f.when != "one-shot" && f.when != "iterative"; }
 
-TrainOptions options_of(PruneRun& run) {
-  const std::string model = run.graph.get_metadata("model");
+TrainOptions options_of(const PruneRun& run, Graph& graph) {
+  const std::string model = graph.get_metadata("model");
   TrainOptions o = whole_training(run.flags) ? default_recipe(model, run.data)
                                              : fine_tune_recipe(model, run.data);
-  apply_flags(run.training, run.common, run.graph, o);
+  apply_flags(run.training, run.common, graph, o);
   o.out = run.out;
   return o;
 }
@@ -78,7 +78,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
     options = run.checkpoint->options;
   } else {
     if (run.training.epochs.value_or(1) == 0) return;
-    options = options_of(run);
+    options = options_of(run, run.graph);
     run.epochs += options.epochs;
     options.task = task_of(run);
   }
@@ -94,6 +94,19 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
+}
+
+void rehearse_trainings(PruneRun& run) {
+  Graph graph = run.graph.clone();
+  TrainOptions o = options_of(run, graph);
+  if (o.epochs == 0) o.epochs = 1;
+  Trainer trainer(graph, run.data, o);
+  set_task_loss(trainer, o.task, graph);
+  const TrainMoment begin{graph, 0, trainer.steps()};
+  const auto hook = hook_of(run, begin.steps);
+  if (run.flags.when == "gradual") hook->start(begin);  // dynamic wants masks first
+  if (run.flags.when == "lottery") RememberStep(run.flags.rewind).start(begin);
+  if (run.flags.control != "none") Trainer(graph, run.data, control_options(run, graph));
 }
 
 std::string control_file(const PruneRun& run) {

@@ -86,7 +86,8 @@ TEST_CASE("counts are rounded to a multiple, in every layer") {
   g = lenet();
   const ChannelReport some = prune_channels(
       g, FilterNorm(1), {.sparsity = 0.5, .scope = PruneScope::local, .round_to = 32});
-  CHECK(kept_of(some) == std::vector<int64_t>{20, 32, 256});
+  // 294 of 570 go: nearer to the half than the 262 of the nearest multiple of each.
+  CHECK(kept_of(some) == std::vector<int64_t>{20, 32, 224});
   CHECK(some.whole.back().name == "conv1");
   // No multiple lies below the floor, and where there is none above it the group stays whole.
   g = lenet();
