@@ -1,6 +1,7 @@
 #include "compress/prune/lottery.h"
 
 #include "autograd/graph_file.h"
+#include "compress/batch_norm.h"
 #include "layers/layers.h"
 
 namespace pare {
@@ -58,13 +59,16 @@ void rewind(Graph& graph, Graph& to) {
 
 void reinitialize(Graph& graph, uint64_t seed, double gain) {
   for (const GraphNode& node : graph.nodes) {
-    const bool norm = std::string_view(node.op->name) == "batch_norm";
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      const GraphValue& v = graph.values[size_t(node.inputs[i])];
-      if (v.kind == ValueKind::param && v.param.value().rank() < 2)
-        v.param.value().fill(norm && i == 1 ? 1 : 0);
-    }
-    for (size_t i = 0; norm && i < node.buffers.size(); ++i)
+    const auto fill = [&](size_t input, double value) {
+      if (input >= node.inputs.size()) return;
+      const GraphValue& v = graph.values[size_t(node.inputs[input])];
+      if (v.kind == ValueKind::param && v.param.value().rank() < 2) v.param.value().fill(value);
+    };
+    if (node.op->coupling == Coupling::producer) fill(2, 0);
+    if (!is_norm(node)) continue;
+    fill(1, 1);
+    fill(2, 0);
+    for (size_t i = 0; i < node.buffers.size(); ++i)
       graph.buffers[size_t(node.buffers[i])].buffer.value().fill(i == 1 ? 1 : 0);
   }
   initialize(graph, seed, gain);

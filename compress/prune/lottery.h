@@ -32,8 +32,10 @@ class RememberStep : public TrainHook {
 // stay; what they drop is zero. The optimizer's state is forgotten.
 void rewind(Graph& graph, Graph& to);
 
-// Gives `graph` fresh weights as a new network has them: weights from N(0, gain / fan_in), biases
-// and norms as they are made, running statistics too. Masks stay.
+// Gives `graph` fresh weights as a new network has them: parameters of two axes and more from
+// N(0, gain / fan_in), biases of layers 0, scales of norms 1 and shifts 0, running means 0 and
+// variances 1. Other vectors (of a user's op, whose start nothing tells) stay. Masks stay. The
+// optimizer's state is forgotten.
 void reinitialize(Graph& graph, uint64_t seed, double gain = 1);
 
 }  // namespace pare
