@@ -44,12 +44,17 @@ void rewind(Graph& graph, Graph& to) {
   const auto buffers = named_buffers(graph), old = named_buffers(to);
   check(mine.size() == theirs.size() && buffers.size() == old.size(),
         "rewind: the networks differ: {} parameters and {}", mine.size(), theirs.size());
+  const auto check_shape = [](const std::string& name, const Tensor& here, const Tensor& there) {
+    check(here.shape() == there.shape(), "rewind: '{}' is {} here and {} there", name, here.shape(),
+          there.shape());
+  };
+  for (size_t i = 0; i < mine.size(); ++i)
+    check_shape(mine[i].first, mine[i].second.value(), theirs[i].second.value());
+  for (size_t i = 0; i < buffers.size(); ++i)
+    check_shape(buffers[i].first, buffers[i].second.value(), old[i].second.value());
   for (size_t i = 0; i < mine.size(); ++i) {
     Param p = mine[i].second;
-    const Tensor& value = theirs[i].second.value();
-    check(p.value().shape() == value.shape(), "rewind: '{}' is {} here and {} there", mine[i].first,
-          p.value().shape(), value.shape());
-    p.value().copy_from(value);
+    p.value().copy_from(theirs[i].second.value());
     forget_optimizer(p);
     p.apply_mask();
   }

@@ -278,6 +278,7 @@ std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample) {
   check_weights(prunable_weights(graph));
+  check(rounds >= 1, "prune: {} rounds, expected at least one", rounds);
   std::vector<PrunedLayer> layers;
   PruneOptions now = options;
   for (int round = 1; round <= rounds; ++round) {

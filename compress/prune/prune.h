@@ -45,9 +45,10 @@ struct PrunedLayer {
 // goes where most is left. A block is worth the mean of its elements' scores, masked ones counting
 // nothing, and among equal ones the later goes first. With N:M every run of M columns keeps its N
 // best, a shorter last run in proportion, rounded up. What a mask drops already stays dropped, in
-// whatever structure: within blocks and runs that are kept, too. Throws Error{usage} where the
-// sparsity lies outside 0..1, the floor forbids it, or scores are not f32 of the weight's shape;
-// Error{bad_input} where a score is not finite or nothing can be pruned. Then no mask has changed.
+// whatever structure: within blocks and runs that are kept, too. All masks are frozen afterwards,
+// soft ones among them. Throws Error{usage} where the sparsity lies outside 0..1, the floor forbids
+// it, or scores are not f32 of the weight's shape; Error{bad_input} where a score is not finite or
+// nothing can be pruned. Then no mask has changed.
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options = {});
 
@@ -57,7 +58,8 @@ double sparsity_of(const Graph& graph);
 // The sparsity after round `round` (from 1) of `rounds`: the kept share falls by one factor a round
 // (Han et al. 2015, Frankle and Carbin 2019).
 double sparsity_after(int round, int rounds, double sparsity);
-// Prunes in that many rounds, each judged anew, without training between them.
+// Prunes in that many rounds, each judged anew, without training between them. Throws Error{usage}
+// for less than one round, and as prune() and Criterion::prepare() do.
 std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample);

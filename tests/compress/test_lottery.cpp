@@ -105,6 +105,18 @@ TEST_CASE("a ticket goes back to the weights of its step, zeros stay, the optimi
   CHECK_THROWS_WITH_AS(RememberStep(3).graph(), doctest::Contains("step 3"), Error);
   Graph small = quarters_graph(), other = norm_graph();
   CHECK_THROWS_WITH_AS(rewind(small, other), doctest::Contains("differ"), Error);
+  // Of another width: nothing has changed when the error comes.
+  const auto dense = [](int64_t width, uint64_t seed) {
+    Sequential net;
+    net.add<Dense>("a", 4, 6).add<Dense>("b", 6, width);
+    initialize(net, seed);
+    return capture(net, Tensor::zeros({1, 4}));
+  };
+  Graph here = dense(3, 1), there = dense(5, 2);
+  const auto kept = values_of(here);
+  CHECK_THROWS_WITH_AS(rewind(here, there),
+                       doctest::Contains("'b.weight' is 3x6 here and 5x6 there"), Error);
+  CHECK(values_of(here) == kept);
   Trainer short_run(small, quarters(), options());
   short_run.add(std::make_shared<RememberStep>(1000));
   CHECK_THROWS_WITH_AS(short_run.run(), doctest::Contains("step 1000"), Error);

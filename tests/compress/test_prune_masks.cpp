@@ -194,6 +194,24 @@ TEST_CASE("rows keep a weight each as long as there are as many; what was droppe
   CHECK(sparsity_of(g) > 0.5);
 }
 
+TEST_CASE("soft masks are frozen by pruning, and no rounds are an error") {
+  Graph g = dense_layers({6, 5, 4});
+  for (const PrunableWeight& w : prunable_weights(g)) {
+    Param p = w.param;
+    const Tensor mask = Tensor::full(p.value().shape(), 1, DType::u8);
+    mask.data<uint8_t>()[0] = 0;
+    p.set_mask(mask, MaskKind::soft);
+  }
+  Magnitude magnitude;
+  CHECK_THROWS_WITH_AS(prune_in_rounds(g, magnitude, {.sparsity = 0.5}, 0, {}),
+                       doctest::Contains("0 rounds"), Error);
+  prune_in_rounds(g, magnitude, {.sparsity = 0.5}, 2, {});
+  for (const PrunableWeight& w : prunable_weights(g)) {
+    CHECK(w.param.state().mask_kind == MaskKind::frozen);
+    CHECK(w.param.value().to_vector<float>()[0] == 0);
+  }
+}
+
 TEST_CASE("a mistake in any layer leaves every mask and weight as it was") {
   for (const PruneScope scope :
        {PruneScope::local, PruneScope::global, PruneScope::erk, PruneScope::row}) {
