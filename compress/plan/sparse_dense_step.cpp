@@ -14,7 +14,7 @@ namespace {
 // Parts of the columns, turned into lanes one after the other in one place: at most so many floats
 // of inputs that they stay near the first cache, and at least so many multiply-adds of a row that
 // picking its sums up again is little. Two parts pay wherever one is too large.
-constexpr int64_t part_floats = 10 * 1024, part_macs = 1200;
+constexpr int64_t part_floats = 7 * 1024, part_macs = 650;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {

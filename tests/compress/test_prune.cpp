@@ -12,13 +12,14 @@
 #include "compress/plan/plan.h"
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/average.h"
 #include "optim/optimizer.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -32,13 +33,6 @@ int64_t nonzeros(const Graph& g) {
   for (const auto& w : prunable_weights(g))
     for (const float v : w.param.value().to_vector<float>()) n += v != 0;
   return n;
-}
-
-Tensor noise(const Shape& shape, uint64_t seed) {
-  const Tensor t = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = float(rng.normal());
-  return t;
 }
 
 }  // namespace
@@ -89,7 +83,7 @@ TEST_CASE("ties are broken by index, so that the count is exact") {
 TEST_CASE("zeros stay in value, gradient and every slot, under decay, averages, clones and files") {
   const auto path =
       std::filesystem::temp_directory_path() / ("pare zeros " + std::to_string(::getpid()));
-  const Tensor x = noise({8, 1, 28, 28}, 1);
+  const Tensor x = normals({8, 1, 28, 28}, 1);
   const Tensor y = Tensor::from<int32_t>({0, 1, 2, 3, 4, 5, 6, 7}, {8});
   for (const char* name : {"sgd", "nesterov", "adam", "adamw"}) {
     CAPTURE(name);
@@ -190,7 +184,7 @@ TEST_CASE("a weight that an op of the user's reads is named and stays dense; the
   CHECK(weights_left_dense(g) == std::vector<std::string>{"gain.weight"});
   prune(g, Magnitude(), {.sparsity = 0.5});
   CHECK(sparsity_of(g) == doctest::Approx(0.5).epsilon(0.02));
-  const Tensor x = noise({4, 5}, 2);
+  const Tensor x = normals({4, 5}, 2);
   CHECK(compile(g)(x).to_vector<float>() == g(x, Mode::eval).to_vector<float>());
 }
 
@@ -210,7 +204,7 @@ namespace {
 std::vector<Batch> some_batches() {
   std::vector<Batch> batches(2);
   for (size_t b = 0; b < 2; ++b) {
-    batches[b].images = noise({6, 1, 28, 28}, 20 + b);
+    batches[b].images = normals({6, 1, 28, 28}, 20 + b);
     batches[b].labels = Tensor::from(std::vector<int32_t>{0, 3, 9, 1, 5, 2}, {6});
   }
   return batches;
@@ -227,14 +221,14 @@ TEST_CASE("every criterion scores every weight, and looking at data changes noth
   for (const std::string_view name : criterion_names()) {
     CAPTURE(std::string(name));
     Graph g = small_lenet();
-    const auto before = g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>();
+    const auto before = g.run(normals({2, 1, 28, 28}, 1))[0].to_vector<float>();
     const auto criterion = make_criterion(std::string(name));
     if (criterion->needs_data()) {
       CHECK_THROWS_WITH_AS(criterion->scores(prunable_weights(g)[0]), doctest::Contains("prepare"),
                            Error);
       criterion->prepare(g, some_batches());
     }
-    CHECK(g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>() == before);
+    CHECK(g.run(normals({2, 1, 28, 28}, 1))[0].to_vector<float>() == before);
     for (const PrunableWeight& w : prunable_weights(g)) {
       const Tensor s = criterion->scores(w);
       CHECK(s.shape() == w.param.value().shape());

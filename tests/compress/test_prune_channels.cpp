@@ -263,7 +263,8 @@ TEST_CASE("a layer without inputs has channels like any other, of no worth") {
     const auto criterion = make_channel_criterion(std::string(method));
     if (method == "bn-scale") continue;
     const Batch batch{.images = normals({4, 2}, 5),
-                      .labels = Tensor::from<int32_t>({0, 1, 2, 0}, {4})};
+                      .labels = Tensor::from<int32_t>({0, 1, 2, 0}, {4}),
+                      .indices = {}};
     if (criterion->needs_data()) criterion->prepare(g, find_channel_groups(g), {batch});
     CHECK(kept_of(prune_channels(g, *criterion, {.sparsity = 0.5})) == std::vector<int64_t>{3});
     CHECK(g(normals({2, 2}, 4), Mode::eval).shape() == Shape{2, 3});

@@ -1,6 +1,6 @@
 // pare prune and pare sensitivity on networks that no training gives: layers without inputs or
 // outputs, no weights, nothing left to prune, numbers that are none.
-#include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "autograd/graph_file.h"
@@ -12,9 +12,10 @@ using namespace pare::testing;
 
 namespace {
 
-// flatten, the pixels from 400 on, hidden layers of the given widths, ten classes.
+// Some pixels, from the `first` on, and dense layers of the given widths.
 struct Odd : Module {
-  explicit Odd(std::vector<int64_t> widths, int64_t pixels = 20) : pixels_(pixels) {
+  explicit Odd(std::vector<int64_t> widths, int64_t pixels = 20, int64_t first = 400)
+      : first_(first), pixels_(pixels) {
     int64_t in = pixels;
     for (const int64_t out : widths) {
       weights_.emplace_back(Tensor::full({out, in}, 0.1));
@@ -23,7 +24,7 @@ struct Odd : Module {
     }
   }
   Tensor forward(const Tensor& images, Mode) override {
-    Tensor x = slice(flatten(images), {0, 400}, {slice_to_end, 400 + pixels_}, {1, 1});
+    Tensor x = slice(flatten(images), {0, first_}, {slice_to_end, first_ + pixels_}, {1, 1});
     for (size_t i = 0; i < weights_.size(); ++i)
       x = dense(x, weights_[i](), biases_[i](), i + 1 < weights_.size());
     return x;
@@ -36,11 +37,26 @@ struct Odd : Module {
   }
 
  private:
-  int64_t pixels_;
+  int64_t first_, pixels_;
   std::vector<Param> weights_, biases_;
 };
 
-void write_odd(const Folder& f, const char* name, Odd net) {
+// The same behind a factor a pixel, which pruning does not know.
+struct Scaled : Odd {
+  Scaled() : Odd({12, 10}, 784, 0) {}
+  Tensor forward(const Tensor& images, Mode mode) override {
+    return Odd::forward(flatten(images) * factor_(), mode);
+  }
+  void visit(Visitor& v) override {
+    Odd::visit(v);
+    v("factor", factor_);
+  }
+
+ private:
+  Param factor_{Tensor::full({1, 784}, 1)};
+};
+
+void write_odd(const Folder& f, const char* name, Odd&& net) {
   Graph graph = capture(net, Tensor::zeros({1, 1, 28, 28}));
   graph.set_metadata("data", "mnist");
   save_graph(graph, (f.path / name).string());
@@ -142,4 +158,37 @@ TEST_CASE("what cannot be pruned is named, and nothing is written") {
     CHECK_FALSE(fs::exists(f.path / "p.pare"));
     CHECK_FALSE(fs::exists(f.path / "s.svg"));
   }
+}
+
+TEST_CASE("notes say what a structure leaves, and the file what was done") {
+  if (!have_tool()) return;
+  const Folder f;
+  write_odd(f, "m.pare", Odd({12, 10}, 21));
+  write_odd(f, "scaled.pare", Scaled());
+  const auto told = [&](const std::string& args, const char* note) {
+    const Outcome o = run(f, args + " --epochs 0 --out p.pare", true);
+    CAPTURE(o.out);
+    CHECK(o.code == 0);
+    CHECK(o.out.find(note) != std::string::npos);
+    return json::parse(load_graph((f.path / "p.pare").string()).get_metadata("history")).back();
+  };
+  const json pattern =
+      told("prune m.pare --structure 2:4",
+           "'fc1.weight' has 21 columns, no multiple of 4: the last 1 of a row keep 1");
+  CHECK(pattern["did"] == "prune");
+  CHECK(pattern["structure"] == "2:4");
+  const json by_share =
+      told("prune scaled.pare --method random --sparsity 0.8", "note: 'factor' stays dense");
+  CHECK(by_share["method"] == "random");
+  CHECK(by_share["sparsity"] == 0.8);
+  CHECK(told("prune m.pare --structure channel --widths 5", "5 of    12 channels kept")["widths"] ==
+        json::array({5}));
+  CHECK(told("prune m.pare --structure channel --macs 0.5", "channels kept")["macs"] == 0.5);
+  // The trial of a cut at once leaves the network whole.
+  REQUIRE(run(f, "prune m.pare --when gradual --epochs 4 --every 2 --out g.pare").code == 0);
+  std::ifstream log(f.path / "g.pare.csv");
+  std::string epoch;
+  std::getline(log, epoch), std::getline(log, epoch);
+  CHECK(std::stod(epoch.substr(epoch.rfind(',') + 1)) < 0.8);
+  CHECK(told("prune m.pare --when iterative --rounds 2", "of the weights are gone")["rounds"] == 2);
 }
