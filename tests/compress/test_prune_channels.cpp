@@ -387,6 +387,9 @@ TEST_CASE("residual blocks go whole") {
   CHECK(residual_blocks(g).empty());
   CHECK(g(x).shape() == Shape{2, 10});
   CHECK_THROWS_WITH_AS(prune_blocks(g, batches, 1), doctest::Contains("has 0"), Error);
+  CHECK_THROWS_WITH_AS(without_block(g, blocks[3]), doctest::Contains("no node is named"), Error);
+  CHECK_THROWS_WITH_AS(without_block(g, {.name = "x", .node = g.nodes[0].name}),
+                       doctest::Contains("cannot be input -1"), Error);
   Graph none = lenet();
   CHECK(residual_blocks(none).empty());
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/batch_norm.h"
 #include "compress/prune/data_criteria.h"
 #include "core/random.h"
 
@@ -115,9 +116,6 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
   check(!batches.empty(), "taylor: no data to take gradients from");
   // The parameters of each gate, by node: a norm's, or those of a layer that no norm follows.
   std::vector<std::vector<int>> gates;
-  const auto is_norm = [&](const GraphNode& n) {
-    return n.op->coupling == Coupling::per_channel && n.inputs.size() >= 3;
-  };
   for (const GraphNode& node : graph.nodes) {
     const bool layer = node.op->coupling == Coupling::producer;
     if (!layer && !is_norm(node)) continue;
