@@ -17,8 +17,9 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = output_name(run.common, f.file, "-pruned", run.training.teacher);
-  if (f.control == "scratch") check_output("--control scratch", control_file(run), f.file);
+  run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
+  if (f.control == "scratch")
+    check_training_output("--control scratch", control_file(run), {f.file, run.training.teacher});
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
   run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
@@ -108,6 +109,8 @@ void add_prune(CLI::App& app) {
                       "step whose weights lottery tickets go back to; 0: the initial ones");
   command->add_option("--control", f.control,
                       "scratch: train fresh weights under the same masks as long, and compare");
+  command->add_option("--control-lr", f.control_rate,
+                      "highest learning rate of the control, instead of the network's own");
   add_channel_flags(*command, ask->channels);
   const size_t last = command->get_options().size();
   add_common(*command, ask->common, with_data | with_out | with_seed | with_batch | with_device);

@@ -28,6 +28,7 @@ struct PruneFlags {
   int64_t every = 100;                     // steps between changes of masks
   double fraction = 0.3;                   // of connections that dynamic pruning moves
   int64_t rewind = 0;                      // step whose weights a lottery ticket goes back to
+  std::optional<double> control_rate;      // default: the network's own, see train_control
 };
 
 struct ChannelFlags {
@@ -66,6 +67,7 @@ struct PruneRun : PruneRequest {
   std::optional<Checkpoint> checkpoint;  // of the training to go on with
   struct Control {
     int64_t epochs = 0;
+    OptimizerOptions optimizer;
     Evaluation result;
     std::string file;
   };
@@ -97,7 +99,8 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket = nullptr)
 // Where the control goes.
 std::string control_file(const PruneRun& run);
 // Trains fresh weights of the same shapes, under the same masks, for as long as the pruned network
-// was trained.
+// was trained: as that was where it began with fresh weights too, else by the network's own recipe,
+// for options that tune learned weights do not suit fresh ones.
 void train_control(PruneRun& run);
 // Prints accuracy, size and speed before and after. `out` is written.
 void report(PruneRun& run);

@@ -82,12 +82,13 @@ void report(PruneRun& run) {
                     milliseconds(after)});
   std::string control;
   if (run.control) {
-    const auto& [epochs, result, path] = *run.control;
-    json["control"] = {
-        {"kind", f.control}, {"epochs", epochs}, {"accuracy", result.accuracy}, {"file", path}};
-    control = fmt::format("\nfresh weights {}, {} epochs: {}",
+    const auto& [epochs, optimizer, result, path] = *run.control;
+    json["control"] = {{"kind", f.control},           {"epochs", epochs},
+                       {"optimizer", optimizer.name}, {"rate", optimizer.rate},
+                       {"accuracy", result.accuracy}, {"file", path}};
+    control = fmt::format("\nfresh weights {}, {} epochs, {} at rate {}: {}",
                           structured ? "of the same shapes" : "under the same masks", epochs,
-                          percent(result.accuracy));
+                          optimizer.name, optimizer.rate, percent(result.accuracy));
   }
   print_result(run.common, json,
                before_after_table(rows) + control + speed_report(speed) +

@@ -166,6 +166,8 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
 void check_prune_flags(const PruneRequest& request) {
   const PruneFlags& f = request.flags;
   known("--control", f.control, {"none", "scratch"});
+  check(!f.control_rate || f.control != "none",
+        "--control-lr has no part in a run without --control scratch");
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);
   check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,

@@ -126,14 +126,16 @@ void choose_in_rows(Layer& layer, double sparsity) {
 
 // Of every run of M columns in a row the N best stay.
 void choose_n_of_m(Layer& layer, const PruneStructure& structure) {
-  const int64_t rows = layer.grid.rows(), columns = layer.grid.columns();
+  const BlockGrid& grid = layer.grid;
   std::vector<Candidate> run;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; c += structure.of) {
-      const int64_t length = std::min<int64_t>(structure.of, columns - c);
+  for (int64_t r = 0; r < grid.rows(); ++r)
+    for (int64_t c = 0; c < grid.columns(); c += structure.of) {
+      const int64_t length = std::min<int64_t>(structure.of, grid.columns() - c);
       run.clear();
-      for (int64_t i = r * columns + c; i < r * columns + c + length; ++i)
-        run.push_back({layer.worth[size_t(i)], i});
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t element = grid.element(r, c + i);
+        run.push_back({layer.worth[size_t(element)], element});
+      }
       std::sort(run.begin(), run.end(), goes_before);
       const int64_t stay = (length * structure.keep + structure.of - 1) / structure.of;
       for (int64_t i = 0; i < length - stay; ++i) layer.keep[size_t(run[size_t(i)].index)] = 0;

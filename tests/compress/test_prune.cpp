@@ -313,6 +313,44 @@ TEST_CASE("blocks go whole, N:M keeps N of every M, and edges are smaller") {
     CHECK_THROWS_AS(parse_structure(bad), Error);
 }
 
+TEST_CASE("runs and blocks of columns lie along the input channels at each place of the window") {
+  Conv2d layer(8, 3, 3, {.padding = 1});
+  initialize(layer, 1);
+  const Tensor x = Tensor::zeros({1, 8, 5, 5});
+  const auto kept = [&](const char* structure) {
+    Graph g = capture(layer, x).clone();
+    prune(g, Magnitude(), {.sparsity = 0.5, .structure = parse_structure(structure)});
+    return mask_of(g, 0);
+  };
+  const auto runs = kept("2:4"), blocks = kept("1x4");
+  for (size_t o = 0; o < 3; ++o)
+    for (size_t place = 0; place < 9; ++place)
+      for (size_t first = 0; first < 8; first += 4) {
+        int in_run = 0, in_block = 0;
+        for (size_t i = first; i < first + 4; ++i) {
+          in_run += runs[(o * 8 + i) * 9 + place];
+          in_block += blocks[(o * 8 + i) * 9 + place];
+        }
+        CHECK(in_run == 2);
+        CHECK(in_block % 4 == 0);
+      }
+  CHECK(std::count(blocks.begin(), blocks.end(), uint8_t(1)) == 3 * 8 * 9 / 2);
+
+  // Three channels: runs go on at the next place, and the last of 27 columns keeps its share.
+  Conv2d narrow(3, 2, 3);
+  initialize(narrow, 2);
+  Graph g = capture(narrow, Tensor::zeros({1, 3, 5, 5}));
+  prune(g, Magnitude(), {.structure = parse_structure("2:4")});
+  const auto mask = mask_of(g, 0);
+  for (size_t o = 0; o < 2; ++o)
+    for (size_t c = 0; c < 27; c += 4) {
+      int n = 0;
+      for (size_t i = c; i < std::min<size_t>(27, c + 4); ++i)
+        n += mask[(o * 3 + i % 3) * 9 + i / 3];
+      CHECK(n == 2);
+    }
+}
+
 TEST_CASE("erk keeps what was asked for in all, and more of small layers") {
   Graph g = small_lenet();
   const auto report = prune(g, Magnitude(), {.sparsity = 0.9, .scope = PruneScope::erk});

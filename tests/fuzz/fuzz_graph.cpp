@@ -19,7 +19,8 @@ namespace {
 
 // A weight and bias, a sparse weight as floats and as bytes (four of 400 elements kept), and what
 // layers behind and before them need: [3,2], [3], 3x3 and 1x1 filters of three channels, and a
-// weight without inputs.
+// weight without inputs; a weight of 400 elements of which one tile of four is kept, and one of
+// eight that keeps two of every four.
 constexpr const char* tensors = R"("w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
                                 R"("b":{"dtype":"F32","shape":[2],"data_offsets":[24,32]},)"
                                 R"("s:kept":{"dtype":"F32","shape":[4],"data_offsets":[32,48]},)"
@@ -32,14 +33,20 @@ constexpr const char* tensors = R"("w":{"dtype":"F32","shape":[2,3],"data_offset
                                 R"("m":{"dtype":"F32","shape":[3,3,1,1],"data_offsets":[206,242]},)"
                                 R"("e":{"dtype":"F32","shape":[3,0],"data_offsets":[242,242]},)"
                                 R"("z":{"dtype":"F32","shape":[0,1,3,3],"data_offsets":[242,242]},)"
-                                R"("o":{"dtype":"F32","shape":[0],"data_offsets":[242,242]}})";
-constexpr std::array<uint8_t, 242> stored = [] {
-  std::array<uint8_t, 242> bytes{};
+                                R"("o":{"dtype":"F32","shape":[0],"data_offsets":[242,242]},)"
+                                R"("t:kept":{"dtype":"F32","shape":[4],"data_offsets":[242,258]},)"
+                                R"("r:kept":{"dtype":"F32","shape":[4],"data_offsets":[258,274]},)"
+                                R"("t:gaps":{"dtype":"U8","shape":[1],"data_offsets":[274,275]},)"
+                                R"("r:runs":{"dtype":"U8","shape":[8],"data_offsets":[275,283]}})";
+constexpr std::array<uint8_t, 283> stored = [] {
+  std::array<uint8_t, 283> bytes{};
   // Half of the floats 0.5, half zero.
-  for (const auto& [first, last] : {std::pair{0, 48}, {62, 242}})
+  for (const auto& [first, last] : {std::pair{0, 48}, {62, 274}})
     for (int at = first; at < last; at += 8) bytes[size_t(at + 3)] = 0x3f;
   for (const size_t at : {48, 57})
     for (size_t i = 0; const int gap : {3, 255, 3, 0, 135}) bytes[at + i++] = uint8_t(gap);
+  bytes[274] = 40;         // the tile
+  bytes[275] = 5 + 6 * 2;  // the last of six patterns, and the third
   return bytes;
 }();
 
@@ -95,16 +102,17 @@ void compile_and_run(const pare::Graph& graph) {
   using namespace pare;
   for (const double slower : {0.5, 2.0}) {
     double took = 1e6;
-    const plan::Timing planted{.step =
-                                   [&](const plan::Step& step, const plan::Frame& frame) {
-                                     plan::time_step(step, frame);
-                                     return took *= slower;
-                                   },
-                               .plan =
-                                   [](Plan::State& plan, const Tensor& x, Tensor& y) {
-                                     plan::time_plan(plan, x, y);
-                                     return 1e6;
-                                   }};
+    const plan::Timing planted{
+        .step =
+            [&](const plan::Step& step, const plan::Frame& frame, int64_t parts) {
+              plan::time_step(step, frame, parts);
+              return took *= slower;
+            },
+        .plan =
+            [](Plan::State& plan, const Tensor& x, Tensor& y) {
+              plan::time_plan(plan, x, y);
+              return 1e6;
+            }};
     unless_refused([&] { compile(graph, {.timing = &planted})(image_for(graph)); });
   }
 }

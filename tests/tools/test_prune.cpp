@@ -87,6 +87,7 @@ TEST_CASE("every way of pruning ends at the sparsity asked for") {
     CHECK(layer["kernel"].get<std::string>().find("dense") != std::string::npos);
     for (const char* key : {"us_before", "us_after", "us_batch64_before", "us_batch64_after"})
       CHECK(layer[key].get<double>() > 0);
+    CHECK(layer["us_disturbed"].is_boolean());
     CHECK(j["accuracy_after"].get<double>() > 0.15);
     CHECK(j["macs_after"].get<double>() < 0.2 * j["macs_before"].get<double>());
     CHECK(j["file_bytes_before"].get<double>() > 1e6);

@@ -79,11 +79,11 @@ Units count_units(const std::vector<Ranked>& groups, const std::vector<PrunedGro
     all.before += r.before;
     all.now += r.units();
   }
-  for (const PrunedGroup& earlier : rounds)  // with one channel left a group is none any more
+  for (const PrunedGroup& earlier : rounds)  // with one unit left a group is none any more
     if (std::none_of(groups.begin(), groups.end(),
                      [&](const Ranked& r) { return r.group->name == earlier.name; })) {
-      all.before += earlier.channels;
-      all.now += earlier.kept;
+      all.before += earlier.channels / earlier.kept;
+      ++all.now;
     }
   return all;
 }
