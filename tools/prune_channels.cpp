@@ -92,9 +92,9 @@ void add_channel_flags(CLI::App& command, ChannelFlags& f) {
                      "channel: share of every group that stays whatever its rank");
 }
 
-void check_channel_flags(const PruneRun& run) {
-  const ChannelFlags& c = run.channels;
-  const PruneFlags& f = run.flags;
+void check_channel_flags(const PruneRequest& request) {
+  const ChannelFlags& c = request.channels;
+  const PruneFlags& f = request.flags;
   check(f.structure == "channel" || !(c.macs || c.floor || !c.widths.empty() || c.round_to != 1),
         "--macs, --widths, --round-to and --floor are options of --structure channel, not of {}",
         f.structure);

@@ -48,7 +48,7 @@ void mask_weights(PruneRun& run, double sparsity) {
 
 }  // namespace
 
-PruneOptions PruneRun::how() const {
+PruneOptions PruneRequest::how() const {
   return {.sparsity = flags.sparsity,
           .scope = parse_prune_scope(flags.scope),
           .structure = parse_structure(flags.structure)};

@@ -180,8 +180,8 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
   f.sparsity = own;
 }
 
-void check_prune_flags(const PruneRun& run) {
-  const PruneFlags& f = run.flags;
+void check_prune_flags(const PruneRequest& request) {
+  const PruneFlags& f = request.flags;
   known("--control", f.control, {"none", "scratch"});
   check(!f.control_rate || f.control != "none",
         "--control-lr has no part in a run without --control scratch");
@@ -196,12 +196,12 @@ void check_prune_flags(const PruneRun& run) {
         "--every {}, expected at least one step, and two with --when dynamic: a step that moves "
         "connections moves no weight",
         f.every);
-  check_channel_flags(run);
+  check_channel_flags(request);
   if (is_structured(f.structure)) return;
   const PruneStructure structure = parse_structure(f.structure);
   check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
         "--when {} changes the sparsity step by step; {} has one only", f.when, f.structure);
-  check(run.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",
+  check(request.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",
         "--when {} prunes while the network trains; --epochs 0 leaves it no training", f.when);
   check(f.when != "dynamic" || f.method == "magnitude",
         "--when dynamic drops by magnitude and grows by gradient; --method {} has no part in it",
