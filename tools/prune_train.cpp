@@ -25,15 +25,21 @@ TrainOptions options_of(const PruneRun& run, Graph& graph) {
 std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   const PruneFlags& f = run.flags;
   const auto at = [&](double share) { return int64_t(share * double(steps - 1)); };
-  if (f.when == "gradual")
+  if (f.when == "gradual") {
+    const double already = sparsity_of(run.original);
+    check(already <= f.sparsity,
+          "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone "
+          "already",
+          f.sparsity, percent(already), f.file);
     return std::make_shared<GradualPruning>(*run.criterion, run.how(),
                                             SparsityRamp{.kind = parse_ramp(f.ramp),
-                                                         .initial = sparsity_of(run.original),
+                                                         .initial = already,
                                                          .final = f.sparsity,
                                                          .begin = at(f.ramp_begin),
                                                          .end = at(f.ramp_end),
                                                          .every = f.every},
                                             run.sample);
+  }
   if (f.when == "dynamic")
     return std::make_shared<RigL>(RigLOptions{.fraction = f.fraction,
                                               .every = f.every,

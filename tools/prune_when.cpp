@@ -45,10 +45,6 @@ void write_history(PruneRun& run) {
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
 void judge_one_shot(PruneRun& run) {
-  const double already = sparsity_of(run.graph);
-  check(already <= run.flags.sparsity,
-        "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone already",
-        run.flags.sparsity, percent(already), run.flags.file);
   note(run.common, "for comparison, a trial that cuts at once; the network itself stays whole:");
   Graph whole = std::move(run.graph);
   run.graph = whole.clone();
