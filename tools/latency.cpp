@@ -77,10 +77,10 @@ std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, con
   std::map<std::string, size_t> parts;
   for (const StepTime& s : after.profile(images))
     if (parts.try_emplace(s.node, layers.size()).second)
-      layers.push_back({.node = s.node, .kernel = s.kernel, .kernel_before = {}});
+      layers.push_back({.node = s.node, .kernel = s.kernel, .form_before = {}, .form = s.form});
   for (const StepTime& s : before.profile(images))
     if (const auto at = parts.find(s.node); at != parts.end())
-      if (std::string& kernel = layers[at->second].kernel_before; kernel.empty()) kernel = s.kernel;
+      if (std::string& form = layers[at->second].form_before; form.empty()) form = s.form;
   const auto both = [&] {
     PartTimes times(layers.size());
     add_steps(before.profile(images), parts, times, &PartTimes::value_type::first);

@@ -33,7 +33,8 @@ const char* disturbance(bool disturbed);
 // A step of the plan `after`, and the step of the same node before: medians of runs in turn, step
 // by step on one thread, in the quietest part of about `seconds`.
 struct LayerTime {
-  std::string node, kernel, kernel_before;
+  std::string node, kernel;
+  std::string form_before, form;       // of the kernels, for so many images
   double before_us = 0, after_us = 0;  // before: 0 where there was no such step
   bool disturbed = false;  // other programs took too much of the machine to be sure of the ratio
 };

@@ -1,4 +1,4 @@
-// What the files of `pare prune` share: the options, and a run from the file that is read to the
+// What the files of `pare prune` share: a request, and a run from the file that is read to the
 // report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
 // prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_channels.cpp
 // channels and blocks, prune_train.cpp trains, prune_report.cpp measures and prints,
@@ -37,12 +37,20 @@ struct ChannelFlags {
   int64_t round_to = 1;
 };
 
-struct PruneRun {
+// What was asked for; of a resumed run, what its checkpoint says was.
+struct PruneRequest {
   CommonOptions common;
   TrainingFlags training;
   PruneFlags flags;
   ChannelFlags channels;
   std::string resume;
+
+  PruneOptions how() const;  // of a pass to the last sparsity
+};
+
+// And how far it has come.
+struct PruneRun : PruneRequest {
+  explicit PruneRun(const PruneRequest& request) : PruneRequest(request) {}
 
   Graph graph, original;  // being pruned; as it was
   Dataset data;
@@ -65,7 +73,6 @@ struct PruneRun {
   };
   std::optional<Control> control;
 
-  PruneOptions how() const;  // of a pass to the last sparsity
   int rounds() const;
 };
 
@@ -73,7 +80,7 @@ struct PruneRun {
 // option was, but has no part in what is done.
 void settle_prune_flags(PruneFlags& flags, const std::function<bool(const char*)>& given);
 // Throws Error{usage} for options that are out of range or do not go together; reads no file.
-void check_prune_flags(const PruneRun& run);
+void check_prune_flags(const PruneRequest& request);
 
 // Flags and stage as the text that a checkpoint carries, and back.
 std::string task_of(const PruneRun& run);
@@ -82,6 +89,11 @@ void read_task(PruneRun& run, const std::string& task);
 // the input.
 std::shared_ptr<TrainHook> carry_original(const PruneRun& run);
 void read_original(PruneRun& run);
+
+// Throws what the trainings, the control's too, would throw for their options, before anything is
+// computed: builds each and drops it. `criterion` is made.
+void rehearse(PruneRun& run);
+void rehearse_trainings(PruneRun& run);  // the part of it that trains
 
 // All rounds of eliminating and training that --when asks for. Leaves `graph` finished.
 void prune_and_train(PruneRun& run);

@@ -10,8 +10,8 @@
 namespace pare::tool {
 namespace {
 
-// The kernel without what was measured to choose it.
-std::string short_name(const std::string& kernel) { return kernel.substr(0, kernel.find(" (")); }
+// What runs, without what was measured to choose it.
+std::string short_name(const std::string& form) { return form.substr(0, form.find(" (")); }
 
 const NodeSummary* find(const GraphSummary& summary, const std::string& node) {
   for (const NodeSummary& n : summary.nodes)
@@ -25,8 +25,10 @@ std::string why_as_long(const LayerTime& t, const NodeSummary* before, const Nod
   if (after->macs == 0)
     return t.after_us < noticeable_ratio * t.before_us ? "it has no weights that could go" : "";
   if (after->effective_macs == before->effective_macs) return "nothing of it was removed";
-  const std::string old_kernel = short_name(t.kernel_before), kernel = short_name(t.kernel);
-  if (old_kernel != kernel) return fmt::format("it ran {} and now runs {}", old_kernel, kernel);
+  const std::string old_form = short_name(t.form_before), form = short_name(t.form);
+  if (old_form != form) return fmt::format("it ran {} and now runs {}", old_form, form);
+  if (form.starts_with("dense") && !t.kernel.starts_with("dense"))
+    return "it runs dense at this batch: no sparse kernel was quicker";
   if (after->macs == before->macs) return {};  // zeros in place: the plan has the reason
   const int lanes = current_isa() == Isa::avx512 ? 16 : current_isa() == Isa::avx2 ? 8 : 1;
   const auto vectors = [&](const NodeSummary& n) { return (n.output[1] + lanes - 1) / lanes; };

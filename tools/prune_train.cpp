@@ -13,11 +13,11 @@ namespace {
 // take a whole training.
 bool whole_training(const PruneFlags& f) { return f.when != "one-shot" && f.when != "iterative"; }
 
-TrainOptions options_of(PruneRun& run) {
-  const std::string model = run.graph.get_metadata("model");
+TrainOptions options_of(const PruneRun& run, Graph& graph) {
+  const std::string model = graph.get_metadata("model");
   TrainOptions o = whole_training(run.flags) ? default_recipe(model, run.data)
                                              : fine_tune_recipe(model, run.data);
-  apply_flags(run.training, run.common, run.graph, o);
+  apply_flags(run.training, run.common, graph, o);
   o.out = run.out;
   return o;
 }
@@ -25,15 +25,21 @@ TrainOptions options_of(PruneRun& run) {
 std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   const PruneFlags& f = run.flags;
   const auto at = [&](double share) { return int64_t(share * double(steps - 1)); };
-  if (f.when == "gradual")
+  if (f.when == "gradual") {
+    const double already = sparsity_of(run.original);
+    check(already <= f.sparsity,
+          "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone "
+          "already",
+          f.sparsity, percent(already), f.file);
     return std::make_shared<GradualPruning>(*run.criterion, run.how(),
                                             SparsityRamp{.kind = parse_ramp(f.ramp),
-                                                         .initial = sparsity_of(run.original),
+                                                         .initial = already,
                                                          .final = f.sparsity,
                                                          .begin = at(f.ramp_begin),
                                                          .end = at(f.ramp_end),
                                                          .every = f.every},
                                             run.sample);
+  }
   if (f.when == "dynamic")
     return std::make_shared<RigL>(RigLOptions{.fraction = f.fraction,
                                               .every = f.every,
@@ -78,7 +84,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
     options = run.checkpoint->options;
   } else {
     if (run.training.epochs.value_or(1) == 0) return;
-    options = options_of(run);
+    options = options_of(run, run.graph);
     run.epochs += options.epochs;
     options.task = task_of(run);
   }
@@ -94,6 +100,19 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
+}
+
+void rehearse_trainings(PruneRun& run) {
+  Graph graph = run.graph.clone();
+  TrainOptions o = options_of(run, graph);
+  if (o.epochs == 0) o.epochs = 1;
+  Trainer trainer(graph, run.data, o);
+  set_task_loss(trainer, o.task, graph);
+  const TrainMoment begin{graph, 0, trainer.steps()};
+  const auto hook = hook_of(run, begin.steps);
+  if (run.flags.when == "gradual") hook->start(begin);  // dynamic wants masks first
+  if (run.flags.when == "lottery") RememberStep(run.flags.rewind).start(begin);
+  if (run.flags.control != "none") Trainer(graph, run.data, control_options(run, graph));
 }
 
 std::string control_file(const PruneRun& run) {

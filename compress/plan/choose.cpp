@@ -70,6 +70,7 @@ class ByBatchStep : public Step {
     while (images > classes[c].last) ++c;
     return *forms_[choice_[c]];
   }
+  const std::string& form_for(int64_t images) const override { return of(images).kernel; }
   // Forms that no class chose give their weights back.
   void drop_unused() {
     for (size_t i = 0; i < forms_.size(); ++i)

@@ -64,10 +64,10 @@ class SparseConvStep : public Step {
     return parts_for(images * s_.y[2] * s_.y[3] * stored, images * s_.y[2]);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
-    Rows zeroed;
+    Held held;
     for_rows(f.images * s_.y[2], s_.y[2], part, parts,
              [&](int64_t image, int64_t first, int64_t last) {
-               image_rows(f, image, first, last, zeroed);
+               image_rows(f, image, first, last, held);
              });
   }
 
@@ -119,14 +119,13 @@ class SparseConvStep : public Step {
   }
 
   // The output rows whose planes the scratch holds: the zeros around them serve the same rows of
-  // the next image.
-  struct Rows {
+  // the next image, those between rows any.
+  struct Held {
     int64_t first = -1, last = -1;
-    bool operator==(const Rows&) const = default;
   };
 
   // Output rows [first, last) of one image.
-  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last, Rows& zeroed) const {
+  void image_rows(const Frame& f, int64_t image, int64_t first, int64_t last, Held& held) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     const float* x = f.of(inputs[0]) + image * s_.x[1] * s_.x[2] * s_.x[3];
     const int64_t blocks = copies_ ? (last - first + block_ - 1) / block_ : 1;
@@ -134,13 +133,12 @@ class SparseConvStep : public Step {
       const int64_t r0 = first + (last - first) * b / blocks;
       const int64_t r1 = first + (last - first) * (b + 1) / blocks;
       const int64_t at = image * s_.y[1] * pixels + r0 * s_.y[3];
-      block_rows(x, r0, r1, zeroed, s_.residual < 0 ? nullptr : f.of(s_.residual) + at,
+      block_rows(x, r0, r1, held, s_.residual < 0 ? nullptr : f.of(s_.residual) + at,
                  f.of(output) + at);
-      zeroed = {r0, r1};
     }
   }
 
-  void block_rows(const float* x, int64_t first, int64_t last, Rows zeroed, const float* residual,
+  void block_rows(const float* x, int64_t first, int64_t last, Held& held, const float* residual,
                   float* y) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     cpu::SparseProduct p = weights_.product();
@@ -149,14 +147,16 @@ class SparseConvStep : public Step {
     if (copies_) {
       const int64_t count = int64_t(planes_.size()) * taps_ * plane_ + 32;
       float* planes = cpu::scratch_of<float>(0, size_t(count));
-      bool edges = zeroed != Rows{first, last};
-      if (zeroed == Rows() && !lines_) kernels_.zero(planes, count / 16 * 16), edges = false;
+      const bool edges = held.first != first || held.last != last;
+      const bool whole = !lines_ && held.first < 0;
+      held = {first, last};
       planes += lead_;
       if (s_.stride == 1)
-        fill(x, first, last + shift_, edges, planes);
+        fill(x, first, last + shift_, edges, whole, planes);
       else
         for (size_t i = 0; i < planes_.size(); ++i)
-          fill_phase(planes_[i], x, first, last + shift_, edges, planes + int64_t(i) * plane_);
+          fill_phase(planes_[i], x, first, last + shift_, edges, whole,
+                     planes + int64_t(i) * plane_);
       p.x = planes;
     }
     if (by_rows_) {
@@ -185,8 +185,9 @@ class SparseConvStep : public Step {
                      .relu = s_.relu && residual});
   }
 
-  // Rows [first, last) of all planes, those outside the image zero: `edges` where they are not yet.
-  void fill(const float* x, int64_t first, int64_t last, bool edges, float* to) const {
+  // Rows [first, last) of all planes: `edges` where those outside the image are not yet zero, and
+  // `whole` where nothing is.
+  void fill(const float* x, int64_t first, int64_t last, bool edges, bool whole, float* to) const {
     const int64_t h = s_.x[2], w = s_.x[3], pad = s_.padding;
     const int64_t top = std::clamp(pad, first, last), bottom = std::clamp(h + pad, top, last);
     kernels_.planes({.count = int64_t(channels_.size()),
@@ -202,11 +203,12 @@ class SparseConvStep : public Step {
                      .y_row = row_,
                      .head = (top - first) * row_ + (lines_ ? 0 : pad),
                      .tail = (last - bottom) * row_,
-                     .zeros = edges});
+                     .edges = edges,
+                     .whole = whole});
   }
   // The same of one phase's plane.
   void fill_phase(const Plane& plane, const float* x, int64_t first, int64_t last, bool edges,
-                  float* to) const {
+                  bool whole, float* to) const {
     const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride;
     const int64_t above = s_.padding - plane.row, left = s_.padding - plane.column;
     // The plane's first row and column that lie in the image.
@@ -215,7 +217,7 @@ class SparseConvStep : public Step {
     const int64_t top = std::max(first, row);
     const int64_t bottom = std::min(last, (h + above + s - 1) / s);
     const int64_t count = std::min(row_ - column, (w + left + s - 1) / s - column);
-    if (edges && (top > first || bottom < last)) kernels_.zero(to, plane_);
+    if (whole || (edges && (top > first || bottom < last))) kernels_.zero(to, plane_);
     if (top >= bottom || count <= 0) return;
     const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
     float* out = to + (top - first) * row_ + column;

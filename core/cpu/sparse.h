@@ -104,8 +104,9 @@ struct SparseSampled {
 //   y[(i * taps + t) * y_step + head + r * y_row + j] = x[channels[i] * x_step + r * n + j + shift]
 // for r < rows, j < n, shift = (t - 1) * step of three taps, else 0; zero where j + shift leaves
 // the row. Three taps take y_row == n, a multiple of the lanes. The first `head` elements of a
-// plane and `tail` behind its last row become zero too, where `zeros` says so. What lies between
-// rows must be zero; up to a vector of it is written, also behind a plane.
+// plane and `tail` behind its last row become zero too where `edges` says so, all else of it where
+// `whole` does (of one tap); otherwise what lies between rows must be zero. Up to a vector behind a
+// row and a plane is written.
 struct SparsePlanes {
   int64_t count = 0;
   const int32_t* channels = nullptr;  // [count]
@@ -115,7 +116,7 @@ struct SparsePlanes {
   ptrdiff_t x_step = 0;
   float* y = nullptr;
   ptrdiff_t y_step = 0, y_row = 0, head = 0, tail = 0;
-  bool zeros = false;
+  bool edges = false, whole = false;
 };
 
 // Rows of pixels out of a plane: y[i][0:n] = act(x[i][0:n] + residual).

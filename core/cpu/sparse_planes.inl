@@ -103,8 +103,15 @@ void sparse_planes(const SparsePlanes& s) {
     const float* x = s.x + s.channels[i] * s.x_step;
     float* const plane = s.y + i * s.taps * s.y_step;
     float* const y = plane + s.head;
-    if (s.zeros)
-      for (int64_t t = 0; t < s.taps; ++t) zeros_from(plane + t * s.y_step, s.head);
+    if (s.whole) {
+      zeros_from(plane, s.y_step);
+    } else if (s.edges) {
+      for (int64_t t = 0; t < s.taps; ++t) {
+        float* const to = plane + t * s.y_step;
+        zeros_from(to, s.head);
+        zeros_from(to + s.head + s.rows * s.y_row, s.tail);
+      }
+    }
     if (s.taps == 1) {
       plain_rows(s, x, y);
     } else {
@@ -114,8 +121,6 @@ void sparse_planes(const SparsePlanes& s) {
        : vectors == 4 ? three_taps<4>
                       : three_taps<0>)(s, x, y);
     }
-    if (s.zeros)
-      for (int64_t t = 0; t < s.taps; ++t) zeros_from(y + t * s.y_step + s.rows * s.y_row, s.tail);
   }
 }
 

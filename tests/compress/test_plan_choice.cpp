@@ -73,6 +73,9 @@ TEST_CASE("a dense layer takes the quickest form for each size of batch") {
             "1: rows of 8 outputs, 2-3: dense, 4-7: dense, 8-15: 8x1 blocks, "
             "16-31: 4x1 blocks, from 32: 4x1 blocks (50 % zeros"));
   CHECK(has(step->kernel, "on 1 image dense 100 us, rows of 8 outputs 20 us"));
+  CHECK(step->form_for(1) == "rows of 8 outputs");
+  CHECK(step->form_for(5).starts_with("dense, packed"));
+  CHECK(step->form_for(64) == "4x1 blocks");
 }
 
 TEST_CASE(

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "compress/batch_norm.h"
 #include "compress/prune/structured/points.h"
 
 namespace pare {
@@ -24,7 +25,7 @@ Roles find_roles(const Graph& graph) {
       name(1, 0, ChannelRole::filter);
       name(1, 1, ChannelRole::input);
       name(2, 0, ChannelRole::bias);
-    } else if (node.op->coupling == Coupling::per_channel) {
+    } else if (is_norm(node)) {
       name(1, 0, ChannelRole::scale);
       name(2, 0, ChannelRole::shift);
     }

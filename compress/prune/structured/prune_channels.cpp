@@ -179,6 +179,28 @@ std::vector<int64_t> kept_for_macs(const Graph& graph, const ChannelAnalysis& an
   return allocate(groups, low, o);
 }
 
+// The allocation whose removed units, rounded, come nearest to `wanted` of `total`.
+std::vector<int64_t> kept_nearest(const std::vector<Ranked>& groups, int64_t wanted, int64_t total,
+                                  const ChannelOptions& o) {
+  if (o.round_to == 1) return allocate(groups, wanted, o);
+  const auto gone = [&](int64_t count) {
+    const std::vector<int64_t> kept = allocate(groups, count, o);
+    int64_t sum = 0;
+    for (size_t g = 0; g < groups.size(); ++g) sum += groups[g].units() - kept[g];
+    return sum;
+  };
+  int64_t low = 0, high = total;  // the least count that removes as many; `total` if none
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (gone(middle) >= wanted)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  const int64_t fewer = std::max<int64_t>(0, low - 1);
+  return allocate(groups, wanted - gone(fewer) <= gone(low) - wanted ? fewer : low, o);
+}
+
 void check_options(const ChannelOptions& o) {
   check(o.sparsity >= 0 && o.sparsity <= 1, "prune: sparsity {}, expected a share between 0 and 1",
         o.sparsity);
@@ -233,7 +255,7 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
           "prune: a sparsity of {} leaves {} of {} channels, but {} must stay so that no layer is "
           "emptied; prune less or lower the floor",
           options.sparsity, all.before - gone, all.before, all.now - removable);
-    kept = allocate(groups, count, options);
+    kept = kept_nearest(groups, count, all.now, options);
   }
   remove_channels(graph, analysis, choose(groups, kept));
 
