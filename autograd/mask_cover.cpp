@@ -1,6 +1,7 @@
 #include "autograd/mask_cover.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "autograd/run_code.h"
 #include "autograd/weight_matrix.h"
@@ -29,29 +30,38 @@ Tensor whole_tiles(const Tensor& mask, const WeightMatrix& m, int64_t rows, int6
   return out;
 }
 
-// Of every run as many as of the fullest, the first of those that the mask drops.
-Tensor full_runs(const Tensor& mask, const WeightMatrix& m, int64_t of) {
-  const Tensor out = mask.clone();
-  auto* keep = out.data<uint8_t>();
-  const auto for_runs = [&](auto&& f) {
+// Of every run as many as of the fullest, the first of those that the mask drops. Nothing where a
+// run is full.
+std::optional<Tensor> full_runs(const Tensor& mask, const WeightMatrix& m, int64_t of) {
+  std::vector<int64_t> at;  // of each column, in a row
+  for (int64_t c = 0; c < m.columns; ++c) at.push_back(m.offset(c));
+  // Whether f(first element of the row, first column, length, how many are kept) holds for all.
+  const auto all_runs = [&](const uint8_t* keep, auto&& f) {
     for (int64_t r = 0; r < m.rows; ++r)
       for (int64_t c = 0; c < m.columns; c += of) {
         const int64_t length = std::min(of, m.columns - c);
         int64_t kept = 0;
-        for (int64_t i = c; i < c + length; ++i) kept += keep[r * m.columns + m.offset(i)];
-        f(r * m.columns, c, length, kept);
+        for (int64_t i = c; i < c + length; ++i) kept += keep[r * m.columns + at[size_t(i)]];
+        if (!f(r * m.columns, c, length, kept)) return false;
       }
+    return true;
   };
   int64_t most = 0;
-  for_runs([&](int64_t, int64_t, int64_t length, int64_t kept) {
-    if (kept > 0) most = std::max(most, (kept - 1) * of / length + 1);
-  });
-  for_runs([&](int64_t row, int64_t c, int64_t length, int64_t kept) {
+  const bool room =
+      all_runs(mask.data<uint8_t>(), [&](int64_t, int64_t, int64_t length, int64_t kept) {
+        if (kept > 0) most = std::max(most, (kept - 1) * of / length + 1);
+        return most < of;
+      });
+  if (!room) return std::nullopt;
+  const Tensor out = mask.clone();
+  auto* keep = out.data<uint8_t>();
+  all_runs(keep, [&](int64_t row, int64_t c, int64_t length, int64_t kept) {
     for (int64_t i = c; kept < (length * most + of - 1) / of; ++i) {
-      uint8_t& k = keep[row + m.offset(i)];
+      uint8_t& k = keep[row + at[size_t(i)]];
       kept += k == 0;
       k = 1;
     }
+    return true;
   });
   return out;
 }
@@ -62,20 +72,24 @@ CoveredMask cover_mask(const Tensor& mask, int64_t element_bytes) {
   const WeightMatrix m(mask.shape());
   CoveredMask best;
   int64_t least = INT64_MAX;  // bytes of the code and the elements kept
+  // Whether there is room for more zeros.
   const auto consider = [&](const Tensor& cover) {
     const int64_t stored = count_kept(cover) * element_bytes;
-    if (stored >= least) return;
+    if (stored >= least) return false;
     MaskCode code = encode_mask(cover, stored);
     const int64_t bytes = stored + code.bytes.elements();
     if (bytes < least) best = {cover, std::move(code)};
     least = std::min(least, bytes);
+    return true;
   };
   consider(mask);
-  for (int64_t extent = 2; extent <= 64; extent *= 2) {
-    if (extent <= m.rows) consider(whole_tiles(mask, m, extent, 1));
-    if (extent <= m.columns) consider(whole_tiles(mask, m, 1, extent));
-    if (extent <= std::min<int64_t>(longest_run, m.columns)) consider(full_runs(mask, m, extent));
-  }
+  // Larger tiles keep all that smaller ones do.
+  for (int64_t rows = 2; rows <= std::min<int64_t>(64, m.rows); rows *= 2)
+    if (!consider(whole_tiles(mask, m, rows, 1))) break;
+  for (int64_t columns = 2; columns <= std::min<int64_t>(64, m.columns); columns *= 2)
+    if (!consider(whole_tiles(mask, m, 1, columns))) break;
+  for (int64_t of = 2; of <= std::min<int64_t>(longest_run, m.columns); of *= 2)
+    if (const auto runs = full_runs(mask, m, of)) consider(*runs);
   return best;
 }
 

@@ -196,8 +196,9 @@ std::vector<int64_t> shared_out(const std::vector<Layer>& layers,
   }
   int64_t left = std::llround(exact);
   for (const int64_t count : gone) left -= count;
-  std::stable_sort(rests.begin(), rests.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::sort(rests.begin(), rests.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
   for (int64_t i = 0; i < left; ++i) ++gone[rests[size_t(i)].second];
   return gone;
 }
