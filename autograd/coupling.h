@@ -61,7 +61,10 @@ enum class Coupling : uint8_t {
   elementwise,  // all inputs and outputs share their axes, broadcast as in NumPy
   producer,     // inputs x[n,in,...], weight[out,in/groups,...], bias[out], residual; makes new
                 // channels
-  per_channel,  // axis 1 (the only one of vectors) of every operand is the same: batch norm, pools
+  per_channel,  // axis 1 (the only one of vectors) of every operand is the same: norms, pools. With
+                // three inputs or more it is a norm: x, scale[c], shift[c]; of its buffers the
+                // first is a running mean, the second a running variance, and the attribute
+                // `momentum` is the share with which a batch moves them
 };
 
 struct Op;

@@ -18,6 +18,8 @@ class WeightAverage : public TrainHook {
   // Throws Error{usage} unless 0 < decay < 1.
   explicit WeightAverage(double decay);
   bool recordable() const override { return true; }
+  // Throws Error{bad_input} where a resumed network has other buffers than the checkpoint's
+  // averages.
   void start(const TrainMoment& now) override;
   void after_update(const TrainMoment& now) override;
   void before_evaluation(Graph& graph) override { exchange(graph); }

@@ -175,7 +175,7 @@ std::string output_name(const CommonOptions& options, const std::string& input,
   return name;
 }
 
-void check_output(const char* option, const std::string& path, const std::string& keep) {
+void check_output(const std::string& option, const std::string& path, const std::string& keep) {
   if (path.empty()) return;
   std::error_code absent;
   check(!std::filesystem::equivalent(path, keep, absent),

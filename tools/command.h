@@ -67,12 +67,13 @@ Graph open_model(const std::string& file);
 Dataset open_data(const CommonOptions& options, Graph& graph);
 std::vector<std::string> classes_of(const Graph& graph);
 int64_t file_bytes(const std::string& path);  // 0: no regular file
-// --out, else the input's name with `suffix` before ".pare". Throws Error{io} where it cannot be
-// written, so that this is told before any work, and Error{usage} where it is the file `keep`.
+// Throws Error{io} where `path`, which `option` names, cannot be written, so that this is told
+// before any work, and Error{usage} where it is the model `keep`, which the command reads. "": no
+// file.
+void check_output(const std::string& option, const std::string& path, const std::string& keep);
+// --out, else the input's name with `suffix` before ".pare", checked against `keep`.
 std::string output_name(const CommonOptions& options, const std::string& input,
                         const std::string& suffix, const std::string& keep = {});
-// The same for a file that `option` writes beside the model `keep`. "": no file.
-void check_output(const char* option, const std::string& path, const std::string& keep);
 void write_text(const std::string& path, const std::string& text);
 
 void add_train(CLI::App& app);

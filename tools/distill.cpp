@@ -20,7 +20,7 @@ struct DistillCommand {
     TrainOptions options = default_recipe(model, data);
     describe_model(student, model, data);
     apply_flags(flags, common, student, options);
-    options.out = output_name(common, model, "-distilled", flags.teacher);
+    options.out = training_output(common, model, "-distilled", flags.teacher);
     const Device device = common.device_for(student, Use::training);
     check_precision(flags, device);
     to_device(student, device);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace pare::tool {
@@ -17,8 +18,18 @@ struct InTurn {
   bool disturbed = false;  // no two windows agreed, or the quietest was restless itself
 };
 
-// Each function runs once and returns the seconds that took. Goes on for `seconds` at least, up to
-// four times that until two windows agree on both medians; at least twice four runs each.
+// Parts of less than this share of the whole are not worth a word, nor a longer measurement.
+constexpr double worth_telling = 0.05;
+
+// Seconds of each of several parts of the two: first and second, 0 where it is absent.
+using PartTimes = std::vector<std::pair<double, double>>;
+// `both` runs the two once, with as many parts each time. Goes on for `seconds` at least, up to
+// four times that until two windows agree on both medians of every part worth telling; at least
+// twice four runs. Each part has its own quietest window.
+std::vector<InTurn> time_parts_in_turn(const std::function<PartTimes()>& both, double seconds);
+
+// The same for two things that are one part each: each function runs once and returns the seconds
+// that took.
 InTurn time_in_turn(const std::function<double()>& first, const std::function<double()>& second,
                     double seconds);
 

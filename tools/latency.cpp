@@ -1,7 +1,7 @@
 #include "tools/latency.h"
 
-#include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "core/random.h"
 #include "tools/in_turn.h"
@@ -33,32 +33,13 @@ class Stopwatch {
   Tensor x_, y_;
 };
 
-// Profiles of one plan: a list of times for each step. Steps of one node count together.
-class Profiles {
- public:
-  struct Node {
-    std::string name, kernel;
-    std::vector<double> times;
-  };
-  std::vector<Node> nodes;
-
-  void add(const std::vector<StepTime>& steps) {
-    for (Node& n : nodes) n.times.push_back(0);
-    for (const StepTime& s : steps) {
-      Node* node = find(s.node);
-      if (!node) {
-        nodes.push_back({s.node, s.kernel, {0}});
-        node = &nodes.back();
-      }
-      node->times.back() += s.micros;
-    }
-  }
-  Node* find(const std::string& name) {
-    const auto at =
-        std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == name; });
-    return at == nodes.end() ? nullptr : &*at;
-  }
-};
+// Adds the time of each step to the part of its node; steps of other nodes do not count.
+void add_steps(const std::vector<StepTime>& steps, const std::map<std::string, size_t>& parts,
+               PartTimes& times, double PartTimes::value_type::* side) {
+  for (const StepTime& s : steps)
+    if (const auto at = parts.find(s.node); at != parts.end())
+      times[at->second].*side += 1e-6 * s.micros;
+}
 
 }  // namespace
 
@@ -85,25 +66,32 @@ LatencyPair compare_latency(const Plan& before, const Plan& after, const Tensor&
   return {first.latency(t.first), second.latency(t.second), t.disturbed};
 }
 
-const char* disturbance(const LatencyPair& pair) {
-  return pair.disturbed ? "; other programs disturbed the measurement: repeat it when they are done"
-                        : "";
+const char* disturbance(bool disturbed) {
+  return disturbed ? "; other programs disturbed the measurement: repeat it when they are done"
+                   : "";
 }
 
-std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, const Tensor& images) {
-  Profiles a, b;
-  const double end = now() + 0.3;
-  for (int i = 0; i < 5 || (i < 51 && now() < end); ++i) {
-    a.add(before.profile(images));
-    b.add(after.profile(images));
-  }
+std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, const Tensor& images,
+                                      double seconds) {
   std::vector<LayerTime> layers;
-  for (const auto& [name, kernel, times] : b.nodes) {
-    layers.push_back({name, kernel, {}, 0, quantiles(times).p50});
-    if (const Profiles::Node* old = a.find(name)) {
-      layers.back().before_us = quantiles(old->times).p50;
-      layers.back().kernel_before = old->kernel;
-    }
+  std::map<std::string, size_t> parts;
+  for (const StepTime& s : after.profile(images))
+    if (parts.try_emplace(s.node, layers.size()).second)
+      layers.push_back({.node = s.node, .kernel = s.kernel, .form_before = {}, .form = s.form});
+  for (const StepTime& s : before.profile(images))
+    if (const auto at = parts.find(s.node); at != parts.end())
+      if (std::string& form = layers[at->second].form_before; form.empty()) form = s.form;
+  const auto both = [&] {
+    PartTimes times(layers.size());
+    add_steps(before.profile(images), parts, times, &PartTimes::value_type::first);
+    add_steps(after.profile(images), parts, times, &PartTimes::value_type::second);
+    return times;
+  };
+  const std::vector<InTurn> times = time_parts_in_turn(both, seconds);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    layers[i].before_us = 1e6 * times[i].first.p50;
+    layers[i].after_us = 1e6 * times[i].second.p50;
+    layers[i].disturbed = times[i].disturbed;
   }
   return layers;
 }

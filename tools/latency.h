@@ -27,15 +27,18 @@ struct LatencyPair {
 };
 LatencyPair compare_latency(const Plan& before, const Plan& after, const Tensor& images,
                             double seconds = 1.0);
-// "; ..." where the pair was disturbed, else "".
-const char* disturbance(const LatencyPair& pair);
+// "; ..." where a measurement was disturbed, else "".
+const char* disturbance(bool disturbed);
 
-// A step of the plan `after`, and the step of the same node before: medians of some runs in turn,
-// step by step on one thread.
+// A step of the plan `after`, and the step of the same node before: medians of runs in turn, step
+// by step on one thread, in the quietest part of about `seconds`.
 struct LayerTime {
-  std::string node, kernel, kernel_before;
+  std::string node, kernel;
+  std::string form_before, form;       // of the kernels, for so many images
   double before_us = 0, after_us = 0;  // before: 0 where there was no such step
+  bool disturbed = false;  // other programs took too much of the machine to be sure of the ratio
 };
-std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, const Tensor& images);
+std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, const Tensor& images,
+                                      double seconds = 0.3);
 
 }  // namespace pare::tool

@@ -17,10 +17,10 @@ void begin(PruneRun& run) {
   run.graph = std::move(start.graph);
   run.data = std::move(start.data);
   run.original = run.graph.clone();
-  run.out = output_name(run.common, f.file, "-pruned", run.training.teacher);
-  if (f.control == "scratch") check_output("--control scratch", control_file(run), f.file);
+  run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
+  if (f.control == "scratch")
+    check_training_output("--control scratch", control_file(run), {f.file, run.training.teacher});
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
-  run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
 }
 
 void go_on(PruneRun& run) {
@@ -40,7 +40,8 @@ bool looks_at_data(const PruneRun& run) {
          make_channel_criterion(run.flags.method, run.common.seed)->needs_data();
 }
 
-void run_prune(PruneRun& run) {
+void run_prune(const PruneRequest& request) {
+  PruneRun run(request);
   run.common.apply();
   check(run.flags.file.empty() != run.resume.empty(),
         "name a file or a model to prune, or --resume a checkpoint");
@@ -57,6 +58,10 @@ void run_prune(PruneRun& run) {
   check_precision(run.training, run.device);
   if (!is_structured(run.flags.structure))
     run.criterion = make_criterion(run.flags.method, run.common.seed);
+  if (run.resume.empty()) {
+    rehearse(run);
+    run.before = evaluate(run.graph, run.data.test, run.data.preprocessing);
+  }
   if (looks_at_data(run)) run.sample = pruning_sample(run.data);
   prune_and_train(run);
   save_graph(run.graph, run.out);
@@ -72,11 +77,11 @@ void add_prune(CLI::App& app) {
   command->footer(
       "Example: pare prune lenet5.pare --sparsity 0.9 --epochs 2 --out pruned.pare\n"
       "Example: pare prune lenet5.pare --when gradual --sparsity 0.98 --epochs 10");
-  auto run = std::make_shared<PruneRun>();
-  PruneFlags& f = run->flags;
+  auto ask = std::make_shared<PruneRequest>();
+  PruneFlags& f = ask->flags;
   command->add_option("file", f.file, "model file; or mlp, lenet5, ... for a new network");
   auto* resume =
-      command->add_option("--resume", run->resume, "checkpoint (OUT.ckpt) of an interrupted run");
+      command->add_option("--resume", ask->resume, "checkpoint (OUT.ckpt) of an interrupted run");
   const size_t first = command->get_options().size();
   command->add_option("--method", f.method,
                       "how weights are ranked: magnitude, magnitude-l2, taylor, snip, fisher, "
@@ -107,24 +112,26 @@ void add_prune(CLI::App& app) {
                       "step whose weights lottery tickets go back to; 0: the initial ones");
   command->add_option("--control", f.control,
                       "scratch: train fresh weights under the same masks as long, and compare");
-  add_channel_flags(*command, run->channels);
+  command->add_option("--control-lr", f.control_rate,
+                      "highest learning rate of the control, instead of the network's own");
+  add_channel_flags(*command, ask->channels);
   const size_t last = command->get_options().size();
-  add_common(*command, run->common, with_data | with_out | with_seed | with_batch | with_device);
+  add_common(*command, ask->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t training = command->get_options().size();
-  add_training(*command, run->training);
+  add_training(*command, ask->training);
   // A resumed run is the run it was: its options stand in the checkpoint.
   const auto options = command->get_options();
   for (size_t i = first; i < options.size(); ++i)
     if (i < last || i >= training) resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch", "--out"}) resume->excludes(name);
-  command->callback([run, command] {
-    if (run->resume.empty()) {
+  command->callback([ask, command] {
+    if (ask->resume.empty()) {
       const auto given = [&](const char* option) { return command->count(option) > 0; };
-      check(!given("--sparsity") || (!run->channels.macs && run->channels.widths.empty()),
+      check(!given("--sparsity") || (!ask->channels.macs && ask->channels.widths.empty()),
             "--sparsity, --macs and --widths each say how much goes; give one");
-      settle_prune_flags(run->flags, given);
+      settle_prune_flags(ask->flags, given);
     }
-    run_prune(*run);
+    run_prune(*ask);
   });
 }
 

@@ -1,4 +1,4 @@
-// What the files of `pare prune` share: the options, and a run from the file that is read to the
+// What the files of `pare prune` share: a request, and a run from the file that is read to the
 // report. prune.cpp reads the options and begins, prune_task.cpp lets a run be resumed,
 // prune_when.cpp orders the rounds, prune_eliminate.cpp removes weights, prune_channels.cpp
 // channels and blocks, prune_train.cpp trains, prune_report.cpp measures and prints,
@@ -28,6 +28,7 @@ struct PruneFlags {
   int64_t every = 100;                     // steps between changes of masks
   double fraction = 0.3;                   // of connections that dynamic pruning moves
   int64_t rewind = 0;                      // step whose weights a lottery ticket goes back to
+  std::optional<double> control_rate;      // default: the network's own, see train_control
 };
 
 struct ChannelFlags {
@@ -36,12 +37,20 @@ struct ChannelFlags {
   int64_t round_to = 1;
 };
 
-struct PruneRun {
+// What was asked for; of a resumed run, what its checkpoint says was.
+struct PruneRequest {
   CommonOptions common;
   TrainingFlags training;
   PruneFlags flags;
   ChannelFlags channels;
   std::string resume;
+
+  PruneOptions how() const;  // of a pass to the last sparsity
+};
+
+// And how far it has come.
+struct PruneRun : PruneRequest {
+  explicit PruneRun(const PruneRequest& request) : PruneRequest(request) {}
 
   Graph graph, original;  // being pruned; as it was
   Dataset data;
@@ -58,12 +67,12 @@ struct PruneRun {
   std::optional<Checkpoint> checkpoint;  // of the training to go on with
   struct Control {
     int64_t epochs = 0;
+    OptimizerOptions optimizer;
     Evaluation result;
     std::string file;
   };
   std::optional<Control> control;
 
-  PruneOptions how() const;  // of a pass to the last sparsity
   int rounds() const;
 };
 
@@ -71,7 +80,7 @@ struct PruneRun {
 // option was, but has no part in what is done.
 void settle_prune_flags(PruneFlags& flags, const std::function<bool(const char*)>& given);
 // Throws Error{usage} for options that are out of range or do not go together; reads no file.
-void check_prune_flags(const PruneRun& run);
+void check_prune_flags(const PruneRequest& request);
 
 // Flags and stage as the text that a checkpoint carries, and back.
 std::string task_of(const PruneRun& run);
@@ -80,6 +89,11 @@ void read_task(PruneRun& run, const std::string& task);
 // the input.
 std::shared_ptr<TrainHook> carry_original(const PruneRun& run);
 void read_original(PruneRun& run);
+
+// Throws what the trainings, the control's too, would throw for their options, before anything is
+// computed: builds each and drops it. `criterion` is made.
+void rehearse(PruneRun& run);
+void rehearse_trainings(PruneRun& run);  // the part of it that trains
 
 // All rounds of eliminating and training that --when asks for. Leaves `graph` finished.
 void prune_and_train(PruneRun& run);
@@ -90,7 +104,8 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket = nullptr)
 // Where the control goes.
 std::string control_file(const PruneRun& run);
 // Trains fresh weights of the same shapes, under the same masks, for as long as the pruned network
-// was trained.
+// was trained: as that was where it began with fresh weights too, else by the network's own recipe,
+// for options that tune learned weights do not suit fresh ones.
 void train_control(PruneRun& run);
 // Prints accuracy, size and speed before and after. `out` is written.
 void report(PruneRun& run);

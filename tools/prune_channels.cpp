@@ -9,11 +9,22 @@
 namespace pare::tool {
 namespace {
 
-int64_t count_channels(const Graph& graph) {
-  int64_t n = 0;
-  for (const ChannelGroup& g : find_channel_groups(graph).groups) n += g.channels();
-  return n;
+// Of all groups: before the first round, and now.
+std::pair<int64_t, int64_t> count_channels(const std::vector<PrunedGroup>& groups) {
+  std::pair<int64_t, int64_t> channels;
+  for (const PrunedGroup& g : groups) {
+    channels.first += g.channels;
+    channels.second += g.kept;
+  }
+  return channels;
 }
+
+double share_gone(int64_t before, int64_t after) {
+  return 1 - double(after) / double(std::max<int64_t>(1, before));
+}
+
+// A share of channels that differs from the one asked for by more than this is told.
+constexpr double worth_a_note = 0.005;
 
 int64_t count_blocks(const Graph& graph) { return int64_t(residual_blocks(graph).size()); }
 
@@ -57,6 +68,13 @@ void remove_channels(PruneRun& run, double sparsity) {
     note(run.common, "  {:<28} {:>5} of {:>5} channels kept", g.name, g.kept, g.channels);
   for (const KeptChannels& k : report.whole)
     note(run.common, "  {:<28} {:>5} stay whole: {}", k.name, k.channels, k.why);
+  const auto [before, now] = count_channels(run.groups);
+  const double gone = share_gone(before, now);
+  if (!f.macs && f.widths.empty() && std::abs(gone - sparsity) > worth_a_note)
+    note(run.common, "note: {} of the channels are gone, {} were asked for: {}", percent(gone),
+         percent(sparsity),
+         f.round_to > 1 ? message("nothing nearer is a multiple of {} in every group", f.round_to)
+                        : "floors are in the way");
 }
 
 }  // namespace
@@ -74,9 +92,9 @@ void add_channel_flags(CLI::App& command, ChannelFlags& f) {
                      "channel: share of every group that stays whatever its rank");
 }
 
-void check_channel_flags(const PruneRun& run) {
-  const ChannelFlags& c = run.channels;
-  const PruneFlags& f = run.flags;
+void check_channel_flags(const PruneRequest& request) {
+  const ChannelFlags& c = request.channels;
+  const PruneFlags& f = request.flags;
   check(f.structure == "channel" || !(c.macs || c.floor || !c.widths.empty() || c.round_to != 1),
         "--macs, --widths, --round-to and --floor are options of --structure channel, not of {}",
         f.structure);
@@ -96,14 +114,18 @@ void eliminate_structured(PruneRun& run, double sparsity) {
 void add_structured_facts(PruneRun& run, Json& json, std::vector<BeforeAfter>& rows) {
   const auto row = [&](const char* what, int64_t before, int64_t after) {
     rows.push_back({what, std::to_string(before), std::to_string(after)});
-    json["sparsity"] = 1 - double(after) / double(std::max<int64_t>(1, before));
+    json["sparsity_achieved"] = share_gone(before, after);
   };
   if (run.flags.structure == "block") {
     const int64_t all = count_blocks(run.original);
     row("residual blocks", all, all - int64_t(run.removed.size()));
     json["removed"] = run.removed;
   } else {
-    row("channels", count_channels(run.original), count_channels(run.graph));
+    const auto [before, now] = count_channels(run.groups);
+    row("channels", before, now);
+    if (run.channels.macs) json["macs"] = *run.channels.macs;
+    if (!run.channels.widths.empty()) json["widths"] = run.channels.widths;
+    if (run.channels.macs || !run.channels.widths.empty()) json["sparsity"] = nullptr;
     json["groups"] = Json::array();
     for (const PrunedGroup& g : run.groups)
       json["groups"].push_back({{"name", g.name}, {"before", g.channels}, {"after", g.kept}});

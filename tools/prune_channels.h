@@ -14,7 +14,7 @@ inline bool is_structured(const std::string& structure) {
 }
 // Throws Error{usage} where flags are given that the structure has no use for, or that do not go
 // with channels and blocks.
-void check_channel_flags(const PruneRun& run);
+void check_channel_flags(const PruneRequest& request);
 
 // Removes channels or blocks until `sparsity` of those of the original network are gone, and notes
 // it in `run.groups` or `run.removed`.

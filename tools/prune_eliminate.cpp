@@ -37,13 +37,18 @@ void mask_weights(PruneRun& run, double sparsity) {
   if (run.round <= 1) tell_limits(run, how.structure);
   const bool untrained = run.flags.when == "init";
   if (untrained) reestimate_batch_norm(run.graph, run.data, {.batches = 8});
+  const double before = sparsity_of(run.graph);
   describe(run, prune_in_rounds(run.graph, *run.criterion, how, untrained ? run.rounds() : 1,
                                 run.sample));
+  if (before > 0 && sparsity_of(run.graph) == before)
+    note(run.common,
+         "note: nothing was removed: {} of the weights were gone already, {} are asked for",
+         percent(before), percent(sparsity));
 }
 
 }  // namespace
 
-PruneOptions PruneRun::how() const {
+PruneOptions PruneRequest::how() const {
   return {.sparsity = flags.sparsity,
           .scope = parse_prune_scope(flags.scope),
           .structure = parse_structure(flags.structure)};

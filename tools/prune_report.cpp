@@ -69,7 +69,6 @@ void report(PruneRun& run) {
       {"test accuracy", percent(run.before.accuracy), percent(run.after.accuracy)}};
   if (structured) {
     add_structured_facts(run, json, rows);
-    json["sparsity_achieved"] = json["sparsity"];
   } else {
     add_zeros(s, t, rows);
     json["sparsity_achieved"] = sparsity_of(run.graph);
@@ -82,12 +81,13 @@ void report(PruneRun& run) {
                     milliseconds(after)});
   std::string control;
   if (run.control) {
-    const auto& [epochs, result, path] = *run.control;
-    json["control"] = {
-        {"kind", f.control}, {"epochs", epochs}, {"accuracy", result.accuracy}, {"file", path}};
-    control = fmt::format("\nfresh weights {}, {} epochs: {}",
+    const auto& [epochs, optimizer, result, path] = *run.control;
+    json["control"] = {{"kind", f.control},           {"epochs", epochs},
+                       {"optimizer", optimizer.name}, {"rate", optimizer.rate},
+                       {"accuracy", result.accuracy}, {"file", path}};
+    control = fmt::format("\nfresh weights {}, {} epochs, {} at rate {}: {}",
                           structured ? "of the same shapes" : "under the same masks", epochs,
-                          percent(result.accuracy));
+                          optimizer.name, optimizer.rate, percent(result.accuracy));
   }
   print_result(run.common, json,
                before_after_table(rows) + control + speed_report(speed) +

@@ -5,15 +5,13 @@
 #include "compress/plan/dense_layers.h"
 #include "compress/prune/criterion.h"
 #include "core/cpu/isa.h"
+#include "tools/in_turn.h"
 
 namespace pare::tool {
 namespace {
 
-// Layers that take less of the time than this are not worth a word.
-constexpr double worth_telling = 0.05;
-
-// The kernel without what was measured to choose it.
-std::string short_name(const std::string& kernel) { return kernel.substr(0, kernel.find(" (")); }
+// What runs, without what was measured to choose it.
+std::string short_name(const std::string& form) { return form.substr(0, form.find(" (")); }
 
 const NodeSummary* find(const GraphSummary& summary, const std::string& node) {
   for (const NodeSummary& n : summary.nodes)
@@ -27,8 +25,10 @@ std::string why_as_long(const LayerTime& t, const NodeSummary* before, const Nod
   if (after->macs == 0)
     return t.after_us < noticeable_ratio * t.before_us ? "it has no weights that could go" : "";
   if (after->effective_macs == before->effective_macs) return "nothing of it was removed";
-  const std::string old_kernel = short_name(t.kernel_before), kernel = short_name(t.kernel);
-  if (old_kernel != kernel) return fmt::format("it ran {} and now runs {}", old_kernel, kernel);
+  const std::string old_form = short_name(t.form_before), form = short_name(t.form);
+  if (old_form != form) return fmt::format("it ran {} and now runs {}", old_form, form);
+  if (form.starts_with("dense") && !t.kernel.starts_with("dense"))
+    return "it runs dense at this batch: no sparse kernel was quicker";
   if (after->macs == before->macs) return {};  // zeros in place: the plan has the reason
   const int lanes = current_isa() == Isa::avx512 ? 16 : current_isa() == Isa::avx2 ? 8 : 1;
   const auto vectors = [&](const NodeSummary& n) { return (n.output[1] + lanes - 1) / lanes; };
@@ -49,31 +49,28 @@ void count_weights(const Graph& graph, std::vector<LayerSpeed>& layers) {
   }
 }
 
-bool not_faster(const std::pair<double, double>& us) {
-  return us.second * noticeable_ratio > us.first;
-}
-
 // Layers that did not get faster and matter, the longest first.
 std::string slow_layers(const SpeedTrial& trial, size_t batch) {
   double total = 0;
   std::vector<const LayerSpeed*> slow;
   for (const LayerSpeed& l : trial.layers) {
-    total += l.us[batch].second;
-    if (l.us[batch].first > 0 && not_faster(l.us[batch])) slow.push_back(&l);
+    total += l.at[batch].after_us;
+    if (l.at[batch].before_us > 0 && !l.at[batch].faster()) slow.push_back(&l);
   }
   std::sort(slow.begin(), slow.end(), [&](const LayerSpeed* a, const LayerSpeed* b) {
-    const double x = a->us[batch].second, y = b->us[batch].second;
+    const double x = a->at[batch].after_us, y = b->at[batch].after_us;
     return x != y ? x > y : a < b;  // in the network's order
   });
   std::string text;
   for (const LayerSpeed* l : slow) {
-    const auto [before, after] = l->us[batch];
-    if (after < worth_telling * total) break;
-    const std::string& why = l->why.empty() ? l->why_dense : l->why;
-    const bool slower = after > noticeable_ratio * before;
-    text += fmt::format("\n  {} {}: {:.4g} us before, {:.4g} us now, {:.0f} % of the time{}{}",
-                        l->node, slower ? "got slower" : "did not get faster", before, after,
-                        100 * after / total, why.empty() ? "" : "; ", why);
+    const LayerSpeed::AtBatch& t = l->at[batch];
+    if (t.after_us < worth_telling * total) break;
+    const std::string& why = t.why.empty() ? l->why_dense : t.why;
+    const bool slower = t.after_us > noticeable_ratio * t.before_us;
+    text += fmt::format("\n  {} {}: {:.4g} us before, {:.4g} us now, {:.0f} % of the time{}{}{}",
+                        l->node, slower ? "got slower" : "did not get faster", t.before_us,
+                        t.after_us, 100 * t.after_us / total, why.empty() ? "" : "; ", why,
+                        disturbance(t.disturbed));
   }
   return text;
 }
@@ -93,12 +90,9 @@ SpeedTrial measure_speed(const Graph& before, const GraphSummary& s, const Graph
     for (size_t i = 0; i < times.size(); ++i) {
       const LayerTime& l = times[i];
       if (i == trial.layers.size())
-        trial.layers.push_back({.node = l.node,
-                                .kernel = l.kernel,
-                                .why_dense = {},
-                                .why = why_as_long(l, find(s, l.node), find(t, l.node)),
-                                .us = {}});
-      trial.layers[i].us.emplace_back(l.before_us, l.after_us);
+        trial.layers.push_back({.node = l.node, .kernel = l.kernel, .why_dense = {}, .at = {}});
+      trial.layers[i].at.push_back(
+          {l.before_us, l.after_us, l.disturbed, why_as_long(l, find(s, l.node), find(t, l.node))});
     }
   }
   count_weights(after, trial.layers);
@@ -122,7 +116,7 @@ std::string speed_report(const SpeedTrial& trial) {
     text += trial.fewer_macs > 1
                 ? fmt::format(", with {:.2f}x fewer multiply-accumulates", trial.fewer_macs)
                 : ": nothing was removed";
-    text += disturbance(pair) + slow_layers(trial, i);
+    text += disturbance(pair.disturbed) + slow_layers(trial, i);
   }
   for (const LayerSpeed& l : trial.layers)
     if (!l.why_dense.empty())
@@ -138,10 +132,11 @@ Json layers_json(const SpeedTrial& trial) {
               {"kernel", l.kernel},
               {"weights", l.weights},
               {"nonzero", l.nonzero},
-              {"us_before", l.us[0].first},
-              {"us_after", l.us[0].second},
-              {"us_batch64_before", l.us[1].first},
-              {"us_batch64_after", l.us[1].second}};
+              {"us_before", l.at[0].before_us},
+              {"us_after", l.at[0].after_us},
+              {"us_batch64_before", l.at[1].before_us},
+              {"us_batch64_after", l.at[1].after_us},
+              {"us_disturbed", l.at[0].disturbed || l.at[1].disturbed}};
     if (!l.why_dense.empty()) j["runs_dense"] = l.why_dense;
     layers.push_back(std::move(j));
   }

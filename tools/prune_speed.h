@@ -13,10 +13,15 @@ namespace pare::tool {
 
 struct LayerSpeed {
   std::string node, kernel;
-  int64_t weights = 0, nonzero = 0;           // of its prunable weight
-  std::string why_dense;                      // it holds zeros and runs dense; "": it does not
-  std::string why;                            // it need not be faster; "": it should
-  std::vector<std::pair<double, double>> us;  // before and after, a pair a batch
+  int64_t weights = 0, nonzero = 0;  // of its prunable weight
+  std::string why_dense;             // it holds zeros and runs dense; "": it does not
+  struct AtBatch {
+    double before_us = 0, after_us = 0;
+    bool disturbed = false;
+    std::string why;  // it need not be faster; "": it should
+    bool faster() const { return after_us * noticeable_ratio <= before_us; }
+  };
+  std::vector<AtBatch> at;  // one a batch
 };
 struct SpeedTrial {
   std::vector<LatencyPair> latency;  // on one image, and on 64

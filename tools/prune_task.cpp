@@ -24,6 +24,7 @@ void each_field(Run& r, F&& f) {
   f("every", p.every);
   f("fraction", p.fraction);
   f("rewind", p.rewind);
+  f("control_rate", p.control_rate);
   auto& s = r.channels;
   f("macs", s.macs);
   f("floor", s.floor);

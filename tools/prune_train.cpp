@@ -13,11 +13,11 @@ namespace {
 // take a whole training.
 bool whole_training(const PruneFlags& f) { return f.when != "one-shot" && f.when != "iterative"; }
 
-TrainOptions options_of(PruneRun& run) {
-  const std::string model = run.graph.get_metadata("model");
+TrainOptions options_of(const PruneRun& run, Graph& graph) {
+  const std::string model = graph.get_metadata("model");
   TrainOptions o = whole_training(run.flags) ? default_recipe(model, run.data)
                                              : fine_tune_recipe(model, run.data);
-  apply_flags(run.training, run.common, run.graph, o);
+  apply_flags(run.training, run.common, graph, o);
   o.out = run.out;
   return o;
 }
@@ -42,6 +42,34 @@ std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   return nullptr;
 }
 
+bool began_fresh(const PruneRun& run) {
+  const std::string& when = run.flags.when;
+  return whole_training(run.flags) &&
+         (when == "init" || when == "lottery" || trained_epochs(run.original) == 0);
+}
+
+TrainOptions control_options(const PruneRun& run, Graph& fresh) {
+  TrainingFlags flags = run.training;
+  CommonOptions common = run.common;
+  if (!began_fresh(run)) {
+    for (auto* text : {&flags.optimizer, &flags.schedule}) text->reset();
+    for (auto* number : {&flags.rate, &flags.momentum, &flags.weight_decay, &flags.warmup,
+                         &flags.clip, &flags.average})
+      number->reset();
+    common.batch = 0;
+  }
+  if (run.flags.control_rate) flags.rate = run.flags.control_rate;
+  TrainOptions o = default_recipe(fresh.get_metadata("model"), run.data);
+  const int64_t usual = o.epochs;
+  apply_flags(flags, common, fresh, o);
+  if (!began_fresh(run)) {
+    const int64_t before = trained_epochs(run.original);
+    o.epochs = run.epochs + (before > 0 ? before : usual);
+  }
+  o.out = control_file(run);
+  return o;
+}
+
 }  // namespace
 
 void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
@@ -50,7 +78,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
     options = run.checkpoint->options;
   } else {
     if (run.training.epochs.value_or(1) == 0) return;
-    options = options_of(run);
+    options = options_of(run, run.graph);
     run.epochs += options.epochs;
     options.task = task_of(run);
   }
@@ -68,28 +96,39 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   run.checkpoint.reset();
 }
 
+void rehearse_trainings(PruneRun& run) {
+  Graph graph = run.graph.clone();
+  TrainOptions o = options_of(run, graph);
+  if (o.epochs == 0) o.epochs = 1;
+  Trainer trainer(graph, run.data, o);
+  set_task_loss(trainer, o.task, graph);
+  const TrainMoment begin{graph, 0, trainer.steps()};
+  const auto hook = hook_of(run, begin.steps);
+  if (run.flags.when == "gradual") hook->start(begin);  // dynamic wants masks first
+  if (run.flags.when == "lottery") RememberStep(run.flags.rewind).start(begin);
+  if (run.flags.control != "none") Trainer(graph, run.data, control_options(run, graph));
+}
+
 std::string control_file(const PruneRun& run) {
-  return run.out.substr(0, run.out.rfind(".pare")) + "-scratch.pare";
+  constexpr std::string_view ending = ".pare";
+  const size_t end = run.out.size() - (run.out.ends_with(ending) ? ending.size() : 0);
+  return run.out.substr(0, end) + "-scratch.pare";
 }
 
 void train_control(PruneRun& run) {
   const std::string model = run.graph.get_metadata("model");
   Graph fresh = run.graph.clone();
   reinitialize(fresh, run.common.seed + 1000, initial_gain(model));
-  TrainOptions o = default_recipe(model, run.data);
-  const int64_t usual = o.epochs;
-  apply_flags(run.training, run.common, fresh, o);
-  if (!whole_training(run.flags)) {
-    const int64_t before = trained_epochs(run.original);
-    o.epochs = run.epochs + (before > 0 ? before : usual);
-  }
-  o.out = control_file(run);
-  note(run.common, "the control: fresh weights of the same shapes and masks, {} epochs", o.epochs);
+  TrainOptions o = control_options(run, fresh);
+  note(run.common,
+       "the control: fresh weights of the same shapes and masks, {} epochs, {} at rate {}",
+       o.epochs, o.optimizer.name, o.optimizer.rate);
   to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);
   set_task_loss(trainer, o.task, fresh);
   run_training(trainer);
-  run.control = {o.epochs, evaluate(fresh, run.data.test, run.data.preprocessing), o.out};
+  run.control = {o.epochs, o.optimizer, evaluate(fresh, run.data.test, run.data.preprocessing),
+                 o.out};
 }
 
 }  // namespace pare::tool

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "compress/prune/ramp.h"
+#include "layers/zoo.h"
 #include "tools/history.h"
 #include "tools/prune_channels.h"
 #include "tools/summary.h"
@@ -44,11 +45,35 @@ void write_history(PruneRun& run) {
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
 void judge_one_shot(PruneRun& run) {
+  const double already = sparsity_of(run.graph);
+  check(already <= run.flags.sparsity,
+        "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone already",
+        run.flags.sparsity, percent(already), run.flags.file);
   note(run.common, "for comparison, a trial that cuts at once; the network itself stays whole:");
   Graph whole = std::move(run.graph);
   run.graph = whole.clone();
   eliminate(run, run.flags.sparsity);
   run.graph = std::move(whole);
+}
+
+// Throws Error{bad_input} where parameters of the file are not those of a new network.
+void check_whole(const PruneRun& run, Graph& fresh) {
+  Graph graph = run.graph.clone();
+  const auto mine = named_parameters(graph), theirs = named_parameters(fresh);
+  const auto [a, b] = std::mismatch(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
+                                    [](const auto& x, const auto& y) {
+                                      return x.second.value().shape() == y.second.value().shape();
+                                    });
+  if (a == mine.end() && b == theirs.end()) return;
+  const std::string difference =
+      mine.size() != theirs.size()
+          ? message("has {} parameters, a new one has {}", mine.size(), theirs.size())
+          : message("has '{}' of {}, a new one has {}", a->first, a->second.value().shape(),
+                    b->second.value().shape());
+  fail(ErrorCode::bad_input,
+       "{} is no whole '{}': it {}. Its channels or blocks were pruned, so it has no initial "
+       "weights to go back to; name the model instead of the file",
+       run.flags.file, run.graph.get_metadata("model"), difference);
 }
 
 // The weights that a ticket goes back to: of a file, those that its seed gives again.
@@ -62,7 +87,14 @@ Graph initial_weights(const PruneRun& run) {
         "--rewind {}: only the initial weights of a file can be made again; name the model instead "
         "of the file",
         run.flags.rewind);
-  return new_model(run.graph.get_metadata("model"), run.data, *seed);
+  const std::string model = run.graph.get_metadata("model");
+  const auto known = model_names();
+  check(std::find(known.begin(), known.end(), model) != known.end(), ErrorCode::bad_input,
+        "{} holds no network that pare knows by name, so its initial weights cannot be made again",
+        run.flags.file);
+  Graph initial = new_model(model, run.data, *seed);
+  check_whole(run, initial);
+  return initial;
 }
 
 // Pruning before training is for initial weights: a file that is trained goes back to them.
@@ -148,9 +180,11 @@ void settle_prune_flags(PruneFlags& f, const std::function<bool(const char*)>& g
   f.sparsity = own;
 }
 
-void check_prune_flags(const PruneRun& run) {
-  const PruneFlags& f = run.flags;
+void check_prune_flags(const PruneRequest& request) {
+  const PruneFlags& f = request.flags;
   known("--control", f.control, {"none", "scratch"});
+  check(!f.control_rate || f.control != "none",
+        "--control-lr has no part in a run without --control scratch");
   parse_prune_scope(f.scope);
   parse_ramp(f.ramp);
   check(f.rounds.value_or(1) >= 1 && f.rounds.value_or(1) <= 1000,
@@ -162,16 +196,22 @@ void check_prune_flags(const PruneRun& run) {
         "--every {}, expected at least one step, and two with --when dynamic: a step that moves "
         "connections moves no weight",
         f.every);
-  check_channel_flags(run);
+  check_channel_flags(request);
   if (is_structured(f.structure)) return;
   const PruneStructure structure = parse_structure(f.structure);
   check(!structure.is_n_of_m() || f.when == "one-shot" || f.when == "init",
         "--when {} changes the sparsity step by step; {} has one only", f.when, f.structure);
-  check(run.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",
+  check(request.training.epochs.value_or(1) > 0 || f.when == "one-shot" || f.when == "iterative",
         "--when {} prunes while the network trains; --epochs 0 leaves it no training", f.when);
   check(f.when != "dynamic" || f.method == "magnitude",
         "--when dynamic drops by magnitude and grows by gradient; --method {} has no part in it",
         f.method);
+}
+
+void rehearse(PruneRun& run) {
+  const std::string& when = run.flags.when;
+  if ((when == "init" || when == "lottery") && trained_epochs(run.graph) > 0) initial_weights(run);
+  rehearse_trainings(run);
 }
 
 void prune_and_train(PruneRun& run) {

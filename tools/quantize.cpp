@@ -115,7 +115,7 @@ struct QuantizeCommand {
                             {"file", human_bytes(double(b)), human_bytes(double(c))},
                             {"latency, batch 1", fmt::format("{:.3f} ms", l.p50_ms),
                              fmt::format("{:.3f} ms", m.p50_ms)}}) +
-            disturbance(latency) +
+            disturbance(disturbed) +
             fmt::format("\nThe integer logits of all {} test images equal the "
                         "fake-quantized ones bit for bit.\nsaved {}",
                         after.examples, out));

@@ -55,7 +55,7 @@ struct TrainCommand {
     const std::string name = graph.get_metadata("model");
     TrainOptions options = default_recipe(name, begun.data);
     apply_flags(flags, common, graph, options);
-    options.out = output_name(common, model, begun.is_file ? "-trained" : "", flags.teacher);
+    options.out = training_output(common, model, begun.is_file ? "-trained" : "", flags.teacher);
     if (images > 0) options.task = with_images(options.task, images);
     const Dataset data = first_images(std::move(begun.data), options.task);
     const Device device = common.device_for(graph, Use::training);
@@ -72,7 +72,11 @@ struct TrainCommand {
   void go_on() {
     Checkpoint checkpoint = load_checkpoint(resume);
     checkpoint.options.quiet = common.quiet;
-    if (!common.out.empty()) checkpoint.options.out = common.out;
+    if (!common.out.empty()) {
+      check_output("--out", common.out, resume);
+      check_training_output("--out", common.out, {teacher_of(checkpoint.options.task)});
+      checkpoint.options.out = common.out;
+    }
     const Device device = common.device_for(checkpoint.graph, Use::training);
     to_device(checkpoint.graph, device);
     if (checkpoint.machine != machine_of(device))

@@ -66,6 +66,31 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& gra
   graph.set_metadata("holdout", Json(o.holdout).dump());
 }
 
+namespace {
+
+void check_beside(const std::string& option, const std::string& out, const std::string& input) {
+  check_output("the checkpoint of " + option, out + ".ckpt", input);
+  check_output("the log of " + option, out + ".csv", input);
+}
+
+}  // namespace
+
+void check_training_output(const std::string& option, const std::string& out,
+                           const std::vector<std::string>& inputs) {
+  for (const std::string& input : inputs) {
+    check_output(option, out, input);
+    check_beside(option, out, input);
+  }
+}
+
+std::string training_output(const CommonOptions& options, const std::string& input,
+                            const std::string& suffix, const std::string& teacher) {
+  std::string out = output_name(options, input, suffix, teacher);
+  check_beside("--out", out, input);
+  check_beside("--out", out, teacher);
+  return out;
+}
+
 void check_precision(const TrainingFlags& f, Device device) {
   if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
   const DeviceProperties& properties = backend_of(device).properties;
@@ -105,9 +130,8 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
   LossFn loss = [](const Tensor& logits, const Batch& batch) {
     return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
   };
-  if (j.contains("teacher")) {
-    check(j["teacher"].is_string(), ErrorCode::bad_input, "the checkpoint's task is damaged");
-    auto teacher = std::make_shared<Graph>(open_model(j["teacher"].get<std::string>()));
+  if (const std::string file = teacher_of(task); !file.empty()) {
+    auto teacher = std::make_shared<Graph>(open_model(file));
     check_teacher(*teacher, graph);
     to_device(*teacher, trainer.device());
     loss = distillation_loss(
@@ -117,6 +141,14 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
   if (j.contains("norm_penalty"))
     loss = with_norm_penalty(std::move(loss), graph, number("norm_penalty"));
   trainer.set_loss(std::move(loss), true);
+}
+
+std::string teacher_of(const std::string& task) {
+  if (task.empty()) return {};
+  const auto j = parse_json(task, "the checkpoint's task");
+  check(j.is_object() && (!j.contains("teacher") || j["teacher"].is_string()), ErrorCode::bad_input,
+        "the checkpoint's task is damaged");
+  return j.contains("teacher") ? j["teacher"].get<std::string>() : std::string();
 }
 
 Start start_from(const std::string& model, const CommonOptions& common) {

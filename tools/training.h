@@ -24,6 +24,15 @@ void add_training(CLI::App& command, TrainingFlags& flags);
 void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
                  TrainOptions& options);
 
+// check_output for what a training writes, which is `out`, out.ckpt and out.csv, against each of
+// the models `inputs`.
+void check_training_output(const std::string& option, const std::string& out,
+                           const std::vector<std::string>& inputs);
+// output_name for a training that reads `input`, which --out may replace, though neither checkpoint
+// nor log may, and `teacher`.
+std::string training_output(const CommonOptions& options, const std::string& input,
+                            const std::string& suffix, const std::string& teacher);
+
 // What a run computes with on `device`. Throws Error{usage} where --precision asks for what it has
 // not.
 void check_precision(const TrainingFlags& flags, Device device);
@@ -34,6 +43,9 @@ void check_precision(const TrainingFlags& flags, Device device);
 // `task` (JSON) says which; a checkpoint carries it.
 std::string task_of(const TrainingFlags& flags);
 void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph);
+
+// The teacher's file that a task names; "": none.
+std::string teacher_of(const std::string& task);
 
 // A saved model, or a new one by its name, with the data it goes with.
 struct Start {

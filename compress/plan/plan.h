@@ -47,9 +47,10 @@ struct SparseLayers {
                            // as a whole is quicker so
 };
 
-// A step of a plan: its node and kernel as describe() has them, and what it took.
+// A step of a plan: its node and kernel as describe() has them, what ran of a kernel that depends
+// on the number of images, and how long it took.
 struct StepTime {
-  std::string node, kernel;
+  std::string node, kernel, form;
   double micros = 0;
 };
 

@@ -11,7 +11,7 @@ std::vector<StepTime> Plan::profile(const Tensor& x) const {
   Tensor out;
   s.run(x, out);  // judges x and gives `out` its shape
   std::vector<StepTime> times;
-  for (const plan::StepPtr& step : s.steps) times.push_back({step->name, step->kernel, 0});
+  for (const plan::StepPtr& step : s.steps) times.push_back({step->name, step->kernel, {}, 0});
   const int64_t batch = x.size(0);
   if (batch == 0) return times;
   const Tensor images = x.plain();
@@ -19,6 +19,7 @@ std::vector<StepTime> Plan::profile(const Tensor& x) const {
   auto* to = static_cast<std::byte*>(out.raw());
   const auto in_size = int64_t(images.bytes()) / batch, out_size = int64_t(out.bytes()) / batch;
   const int64_t frames = s.frames_of(batch);
+  for (size_t k = 0; k < times.size(); ++k) times[k].form = s.steps[k]->form_for(batch / frames);
   // Inside the pool, whose threads flush denormals.
   parallel_for(1, [&](int64_t) {
     for (int64_t i = 0; i < frames; ++i) {

@@ -32,6 +32,8 @@ class Step {
   // Most parts worth cutting the work on `images` images into.
   virtual int64_t parts(int64_t) const { return 1; }
   virtual int64_t packed_bytes() const { return 0; }
+  // Which of its kernels runs on so many images.
+  virtual const std::string& form_for(int64_t) const { return kernel; }
 
   std::string name, kernel;  // of the node; of what runs
   ZerosUse zeros = ZerosUse::untried;

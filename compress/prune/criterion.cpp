@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "compress/prune/at_init.h"
+#include "compress/prune/by_name.h"
 #include "compress/prune/data_criteria.h"
 #include "core/random.h"
 
@@ -51,40 +52,25 @@ Tensor RandomScores::scores(const PrunableWeight& weight) const {
 
 namespace {
 
-struct Known {
-  std::string_view name;
-  std::unique_ptr<Criterion> (*make)(uint64_t seed);
-};
 template <class C>
-std::unique_ptr<Criterion> make(uint64_t) {
-  return std::make_unique<C>();
-}
-constexpr Known criteria[] = {{"magnitude", make<Magnitude>},
-                              {"magnitude-l2", make<SquaredMagnitude>},
-                              {"taylor", make<Taylor>},
-                              {"snip", make<Snip>},
-                              {"fisher", make<Fisher>},
-                              {"wanda", make<Wanda>},
-                              {"grasp", make<Grasp>},
-                              {"synflow", make<SynFlow>},
-                              {"random", [](uint64_t seed) -> std::unique_ptr<Criterion> {
-                                 return std::make_unique<RandomScores>(seed);
-                               }}};
+constexpr auto plain = make_plain<Criterion, C>;
+
+constexpr ByName<Criterion> criteria[] = {{"magnitude", plain<Magnitude>},
+                                          {"magnitude-l2", plain<SquaredMagnitude>},
+                                          {"taylor", plain<Taylor>},
+                                          {"snip", plain<Snip>},
+                                          {"fisher", plain<Fisher>},
+                                          {"wanda", plain<Wanda>},
+                                          {"grasp", plain<Grasp>},
+                                          {"synflow", plain<SynFlow>},
+                                          {"random", make_seeded<Criterion, RandomScores>}};
 
 }  // namespace
 
-std::vector<std::string_view> criterion_names() {
-  std::vector<std::string_view> names;
-  for (const Known& c : criteria) names.push_back(c.name);
-  return names;
-}
+std::vector<std::string_view> criterion_names() { return names_of(criteria); }
 
 std::unique_ptr<Criterion> make_criterion(const std::string& name, uint64_t seed) {
-  for (const Known& c : criteria)
-    if (c.name == name) return c.make(seed);
-  const auto names = criterion_names();
-  fail(ErrorCode::usage, "'{}' is no pruning method{}", name,
-       suggest(name, names.data(), names.size()));
+  return make_by_name(criteria, name, seed, "pruning method");
 }
 
 }  // namespace pare

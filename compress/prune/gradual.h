@@ -18,7 +18,9 @@ class GradualPruning : public TrainHook {
   GradualPruning(Criterion& criterion, const PruneOptions& how, const SparsityRamp& ramp,
                  std::vector<Batch> sample = {});
 
+  // Throws Error{usage} for a ramp out of range or that ends behind the run.
   void start(const TrainMoment& now) override;
+  // Prunes where the ramp has a step; throws as prune() and Criterion::prepare() do.
   void before_step(const TrainMoment& now) override;
   // No network is kept as the best before it has its last sparsity.
   bool finished(int64_t steps_done) const override { return steps_done > ramp_.end; }

@@ -1,6 +1,7 @@
 #include "compress/prune/lottery.h"
 
 #include "autograd/graph_file.h"
+#include "compress/batch_norm.h"
 #include "layers/layers.h"
 
 namespace pare {
@@ -43,12 +44,17 @@ void rewind(Graph& graph, Graph& to) {
   const auto buffers = named_buffers(graph), old = named_buffers(to);
   check(mine.size() == theirs.size() && buffers.size() == old.size(),
         "rewind: the networks differ: {} parameters and {}", mine.size(), theirs.size());
+  const auto check_shape = [](const std::string& name, const Tensor& here, const Tensor& there) {
+    check(here.shape() == there.shape(), "rewind: '{}' is {} here and {} there", name, here.shape(),
+          there.shape());
+  };
+  for (size_t i = 0; i < mine.size(); ++i)
+    check_shape(mine[i].first, mine[i].second.value(), theirs[i].second.value());
+  for (size_t i = 0; i < buffers.size(); ++i)
+    check_shape(buffers[i].first, buffers[i].second.value(), old[i].second.value());
   for (size_t i = 0; i < mine.size(); ++i) {
     Param p = mine[i].second;
-    const Tensor& value = theirs[i].second.value();
-    check(p.value().shape() == value.shape(), "rewind: '{}' is {} here and {} there", mine[i].first,
-          p.value().shape(), value.shape());
-    p.value().copy_from(value);
+    p.value().copy_from(theirs[i].second.value());
     forget_optimizer(p);
     p.apply_mask();
   }
@@ -58,13 +64,16 @@ void rewind(Graph& graph, Graph& to) {
 
 void reinitialize(Graph& graph, uint64_t seed, double gain) {
   for (const GraphNode& node : graph.nodes) {
-    const bool norm = std::string_view(node.op->name) == "batch_norm";
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      const GraphValue& v = graph.values[size_t(node.inputs[i])];
-      if (v.kind == ValueKind::param && v.param.value().rank() < 2)
-        v.param.value().fill(norm && i == 1 ? 1 : 0);
-    }
-    for (size_t i = 0; norm && i < node.buffers.size(); ++i)
+    const auto fill = [&](size_t input, double value) {
+      if (input >= node.inputs.size()) return;
+      const GraphValue& v = graph.values[size_t(node.inputs[input])];
+      if (v.kind == ValueKind::param && v.param.value().rank() < 2) v.param.value().fill(value);
+    };
+    if (node.op->coupling == Coupling::producer) fill(2, 0);
+    if (!is_norm(node)) continue;
+    fill(1, 1);
+    fill(2, 0);
+    for (size_t i = 0; i < node.buffers.size(); ++i)
       graph.buffers[size_t(node.buffers[i])].buffer.value().fill(i == 1 ? 1 : 0);
   }
   initialize(graph, seed, gain);

@@ -16,6 +16,7 @@ class RememberStep : public TrainHook {
   explicit RememberStep(int64_t k) : step_(k) {}
   // A copy that is known already.
   explicit RememberStep(Graph known) : step_(-1), graph_(std::move(known)) {}
+  // Throws Error{usage} where the run has no step k.
   void start(const TrainMoment& now) override;
   void before_step(const TrainMoment& now) override;
   void save(ContainerWriter& writer) const override;
@@ -29,11 +30,15 @@ class RememberStep : public TrainHook {
 };
 
 // Gives `graph` the values and buffers of `to`, a network of the same parameters. Masks of `graph`
-// stay; what they drop is zero. The optimizer's state is forgotten.
+// stay; what they drop is zero. The optimizer's state is forgotten. Throws Error{usage} where the
+// networks have not as many parameters and buffers, or one of them another shape, with its name;
+// then nothing has changed.
 void rewind(Graph& graph, Graph& to);
 
-// Gives `graph` fresh weights as a new network has them: weights from N(0, gain / fan_in), biases
-// and norms as they are made, running statistics too. Masks stay.
+// Gives `graph` fresh weights as a new network has them: parameters of two axes and more from
+// N(0, gain / fan_in), biases of layers 0, scales of norms 1 and shifts 0, running means 0 and
+// variances 1. Other vectors (of a user's op, whose start nothing tells) stay. Masks stay. The
+// optimizer's state is forgotten.
 void reinitialize(Graph& graph, uint64_t seed, double gain = 1);
 
 }  // namespace pare

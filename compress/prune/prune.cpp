@@ -63,6 +63,11 @@ Layer judge(const PrunableWeight& weight, const Criterion& criterion,
   return layer;
 }
 
+template <class Weights>
+void check_weights(const Weights& weights) {
+  check(!weights.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
+}
+
 void check_floor(double sparsity, int64_t gone, int64_t all, int64_t floor) {
   check(gone <= all - floor,
         "prune: a sparsity of {} leaves {} of {} weights or blocks, but {} must stay so that no "
@@ -80,15 +85,14 @@ void add_candidates(const Layer& layer, std::vector<Candidate>& all) {
     if (std::isfinite(c->score)) c->score = infinity;
 }
 
-// The first `sparsity` of the candidates of all these layers go.
-void choose_together(std::span<Layer> layers, double sparsity) {
+// The first `count` of the candidates of all these layers go, which is a share of `sparsity`.
+void choose_together(std::span<Layer> layers, int64_t count, double sparsity) {
   std::vector<Candidate> all;
   int64_t floor = 0;
   for (const Layer& layer : layers) {
     add_candidates(layer, all);
     floor += layer.floor;
   }
-  const auto count = int64_t(std::llround(sparsity * double(all.size())));
   check_floor(sparsity, count, int64_t(all.size()), floor);
   std::nth_element(all.begin(), all.begin() + count, all.end(), goes_before);
   std::vector<uint8_t> keep(all.size(), 1);
@@ -101,8 +105,7 @@ void choose_together(std::span<Layer> layers, double sparsity) {
 }
 
 // As many blocks of every row go; of those that cannot be shared evenly, the least.
-void choose_in_rows(Layer& layer, double sparsity) {
-  const auto gone = int64_t(std::llround(sparsity * double(layer.count())));
+void choose_in_rows(Layer& layer, int64_t gone, double sparsity) {
   check_floor(sparsity, gone, layer.count(), layer.floor);
   const int64_t across = layer.grid.across(), rows = layer.count() / across;
   const int64_t each = gone / rows, rest = gone % rows;
@@ -121,14 +124,16 @@ void choose_in_rows(Layer& layer, double sparsity) {
 
 // Of every run of M columns in a row the N best stay.
 void choose_n_of_m(Layer& layer, const PruneStructure& structure) {
-  const int64_t rows = layer.grid.rows(), columns = layer.grid.columns();
+  const BlockGrid& grid = layer.grid;
   std::vector<Candidate> run;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; c += structure.of) {
-      const int64_t length = std::min<int64_t>(structure.of, columns - c);
+  for (int64_t r = 0; r < grid.rows(); ++r)
+    for (int64_t c = 0; c < grid.columns(); c += structure.of) {
+      const int64_t length = std::min<int64_t>(structure.of, grid.columns() - c);
       run.clear();
-      for (int64_t i = r * columns + c; i < r * columns + c + length; ++i)
-        run.push_back({layer.worth[size_t(i)], i});
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t element = grid.element(r, c + i);
+        run.push_back({layer.worth[size_t(element)], element});
+      }
       std::sort(run.begin(), run.end(), goes_before);
       const int64_t stay = (length * structure.keep + structure.of - 1) / structure.of;
       for (int64_t i = 0; i < length - stay; ++i) layer.keep[size_t(run[size_t(i)].index)] = 0;
@@ -175,6 +180,28 @@ std::vector<double> erk_sparsities(const std::vector<Layer>& layers, double spar
   return kept;
 }
 
+// How many blocks of each layer go: its share, rounded such that all together are exact. What is
+// left of the shares goes where most is left, to layers that still have room.
+std::vector<int64_t> shared_out(const std::vector<Layer>& layers,
+                                const std::vector<double>& sparsities) {
+  std::vector<int64_t> gone;
+  std::vector<std::pair<double, size_t>> rests;
+  double exact = 0;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const double share = sparsities[i] * double(layers[i].count());
+    exact += share;
+    gone.push_back(int64_t(share));
+    const bool full = gone[i] >= layers[i].count() - layers[i].floor;
+    rests.emplace_back(full ? -1 : share - double(gone[i]), i);
+  }
+  int64_t left = std::llround(exact);
+  for (const int64_t count : gone) left -= count;
+  std::stable_sort(rests.begin(), rests.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (int64_t i = 0; i < left; ++i) ++gone[rests[size_t(i)].second];
+  return gone;
+}
+
 }  // namespace
 
 PruneScope parse_prune_scope(const std::string& text) {
@@ -198,18 +225,23 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
     layers.push_back(judge(w, criterion, options.structure));
     layers.back().floor = std::max<int64_t>(1, std::llround(least * double(layers.back().count())));
   }
-  check(!layers.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
+  check_weights(layers);
   if (options.structure.is_n_of_m()) {
     for (Layer& layer : layers) choose_n_of_m(layer, options.structure);
-  } else if (options.scope == PruneScope::row) {
-    for (Layer& layer : layers) choose_in_rows(layer, options.sparsity);
   } else if (options.scope == PruneScope::global) {
-    choose_together(layers, options.sparsity);
+    int64_t all = 0;
+    for (const Layer& layer : layers) all += layer.count();
+    choose_together(layers, std::llround(options.sparsity * double(all)), options.sparsity);
   } else {
     const std::vector<double> sparsities =
         options.scope == PruneScope::erk ? erk_sparsities(layers, options.sparsity)
                                          : std::vector<double>(layers.size(), options.sparsity);
-    for (size_t i = 0; i < layers.size(); ++i) choose_together({&layers[i], 1}, sparsities[i]);
+    const std::vector<int64_t> gone = shared_out(layers, sparsities);
+    for (size_t i = 0; i < layers.size(); ++i)
+      if (options.scope == PruneScope::row)
+        choose_in_rows(layers[i], gone[i], sparsities[i]);
+      else
+        choose_together({&layers[i], 1}, gone[i], sparsities[i]);
   }
 
   // Nothing is masked before everything is known to go.
@@ -245,6 +277,8 @@ double sparsity_after(int round, int rounds, double sparsity) {
 std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample) {
+  check_weights(prunable_weights(graph));
+  check(rounds >= 1, "prune: {} rounds, expected at least one", rounds);
   std::vector<PrunedLayer> layers;
   PruneOptions now = options;
   for (int round = 1; round <= rounds; ++round) {

@@ -18,7 +18,8 @@ enum class PruneScope : uint8_t {
            // within it (Erdos-Renyi kernel: Mocanu et al. 2018, Evci et al. 2020)
   row,     // the same sparsity in every row of every layer, or row of blocks, ranked within it
            // (outputs, as in Wanda: Sun et al. 2024). What a layer's rows cannot share evenly goes
-           // where it is worth least.
+           // where it is worth least; where fewer blocks stay than a layer has rows, some rows are
+           // left without any.
 };
 // By those names; anything else is Error{usage}.
 PruneScope parse_prune_scope(const std::string& text);
@@ -39,13 +40,15 @@ struct PrunedLayer {
 };
 
 // Masks exactly round(sparsity * blocks) blocks (single elements unless the structure says
-// otherwise), those already masked among them; a block is worth the mean of its elements' scores,
-// masked ones counting nothing, and among equal ones the later goes first. With N:M every run of M
-// columns keeps its N best, a shorter last run in proportion, rounded up. What a mask drops already
-// stays dropped, in whatever structure: within blocks and runs that are kept, too. Throws
-// Error{usage} where the sparsity lies outside 0..1, the floor forbids it, or scores are not f32 of
-// the weight's shape; Error{bad_input} where a score is not finite or nothing can be pruned. Then
-// no mask has changed.
+// otherwise) of all layers, those already masked among them; where masks drop more than a layer's
+// or row's share already, that stays, and the others lose theirs. What layers' shares leave over
+// goes where most is left. A block is worth the mean of its elements' scores, masked ones counting
+// nothing, and among equal ones the later goes first. With N:M every run of M columns keeps its N
+// best, a shorter last run in proportion, rounded up. What a mask drops already stays dropped, in
+// whatever structure: within blocks and runs that are kept, too. All masks are frozen afterwards,
+// soft ones among them. Throws Error{usage} where the sparsity lies outside 0..1, the floor forbids
+// it, or scores are not f32 of the weight's shape; Error{bad_input} where a score is not finite or
+// nothing can be pruned. Then no mask has changed.
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options = {});
 
@@ -55,7 +58,8 @@ double sparsity_of(const Graph& graph);
 // The sparsity after round `round` (from 1) of `rounds`: the kept share falls by one factor a round
 // (Han et al. 2015, Frankle and Carbin 2019).
 double sparsity_after(int round, int rounds, double sparsity);
-// Prunes in that many rounds, each judged anew, without training between them.
+// Prunes in that many rounds, each judged anew, without training between them. Throws Error{usage}
+// for less than one round, and as prune() and Criterion::prepare() do.
 std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample);

@@ -6,7 +6,8 @@
 //
 //   n = floor(fraction / 2 (1 + cos(pi t / end)) |A|)
 //   drop the n blocks of A with the smallest mean |w|; of all others, the dropped ones among them,
-//   grow the n with the largest mean |dL/dw|, from zero
+//   grow the n with the largest mean |dL/dw|, from zero; one that was dropped in the same step goes
+//   on from its value (as in the authors' code)
 //
 // Such a step changes masks instead of weights. Only there does the gradient cost what a dense
 // layer's does.
@@ -24,8 +25,8 @@ struct RigLOptions {
   PruneStructure structure = {};
 };
 
-// For networks whose weights have frozen masks already, by prune(graph, RandomScores(), ...) say:
-// how many connections a layer has stays as it is.
+// For networks whose weights have masks already, by prune(graph, RandomScores(), ...) say: how many
+// connections a layer has stays as it is. Masks are frozen after the first step that moves them.
 class RigL : public TrainHook {
  public:
   // Throws Error{usage} for options out of range and for N:M.

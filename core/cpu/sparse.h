@@ -57,10 +57,11 @@ struct SparseProduct {
   int64_t outputs = 0;               // the last block may hold fewer than its rows
   const int32_t* starts = nullptr;   // [blocks + 1], into offsets
   const int32_t* offsets = nullptr;  // of each stored column, in elements of x; slices: [..][rows]
-  const int32_t* order = nullptr;    // slices: [outputs], the output of each row
-  const float* values = nullptr;     // [stored][run][rows]
-  const float* bias = nullptr;       // [outputs], or null
-  ptrdiff_t run_step = 0;            // between the inputs of one column
+  const uint16_t* short_offsets = nullptr;  // slices: in place of offsets where all are below 2^16
+  const int32_t* order = nullptr;           // slices: [outputs], the output of each row
+  const float* values = nullptr;            // [stored][run][rows]
+  const float* bias = nullptr;              // [outputs], or null
+  ptrdiff_t run_step = 0;                   // between the inputs of one column
   bool relu = false;
   const float* x = nullptr;
   int64_t positions = 0;  // at q = 0, 1, ... of x and of y; or, where a row is given:

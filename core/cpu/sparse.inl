@@ -1,4 +1,6 @@
 // The sparse kernels, compiled once per instruction set (see sparse.h).
+#include <type_traits>
+
 #include "core/cpu/simd.h"
 #include "core/cpu/sparse.h"
 #include "core/cpu/sparse_planes.inl"
@@ -15,98 +17,146 @@ constexpr int most_vectors(SparseForm form) {
   const bool wide = V::width == 16;
   if (form == SparseForm::slices) return wide ? 6 : 3;
   const int rows = shape_of(form).rows;
-  return rows == 1 ? 8 : rows == 4 ? (wide ? 4 : 2) : (wide ? 2 : 1);
+  return rows == 1 ? 8 : rows == 4 ? (wide ? 6 : 2) : (wide ? 2 : 1);
 }
 
-// All blocks over a tile of positions, placed as those of slices; by value as there.
+// Block b of outputs that share columns over one tile, as a slice is run.
 template <SparseForm form, int vectors, bool part, bool apart>
-[[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
+[[gnu::always_inline]] inline void block(const SparseProduct& s,
+                                         const Tile<vectors, part, apart>& tile, int64_t b,
+                                         const float*& w, const int32_t*& offset) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const float* x[vectors];
-  ptrdiff_t at[vectors];  // in y
+  const int64_t first = b * rows, left = s.outputs - first;
+  V acc[rows][vectors];
 #pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
-    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
-  }
-  const int32_t* offset = s.offsets + s.starts[0];
-  const float* w = s.values + int64_t(s.starts[0]) * run * rows;
-  for (int64_t o = 0, b = 0; o < s.outputs; o += rows, ++b) {
-    const int64_t left = s.outputs - o;
-    V acc[rows][vectors];
+  for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 8
-      for (int j = 0; j < vectors; ++j)
-        acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + at[j]) : V::zero();
-    for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
-         ++offset, w += run * rows) {
-      ptrdiff_t in = *offset;
+    for (int j = 0; j < vectors; ++j)
+      acc[r][j] =
+          s.load_y && r < left ? tile.load_y(tile.y + (first + r) * s.y_step, j) : V::zero();
+  for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
+       ++offset, w += run * rows) {
+    ptrdiff_t in = *offset;
 #pragma GCC unroll 4
-      for (int k = 0; k < run; ++k, in += s.run_step) {
-        V column[vectors];
+    for (int k = 0; k < run; ++k, in += s.run_step) {
+      V column[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) column[j] = load(x[j] + in);
+      for (int j = 0; j < vectors; ++j) column[j] = tile.load_x(in, j);
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; ++r) {
-          const V weight = V::set(w[k * rows + r]);
+      for (int r = 0; r < rows; ++r) {
+        const V weight = V::set(w[k * rows + r]);
 #pragma GCC unroll 8
-          for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
-        }
+        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(column[j], weight, acc[r][j]);
       }
     }
+  }
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r)
-      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
+  for (int r = 0; r < rows; ++r)
+    if (r < left) finish(s, tile, acc[r], first + r);
+}
+
+// All blocks over one tile, or each over several before the next: then lines of y which tiles share
+// are whole when they leave the first cache, and x is read in long runs. By value: what is stored
+// could otherwise be the arguments.
+template <SparseForm form, int vectors, bool part, bool apart, bool several, class Offset>
+[[gnu::noinline]] void run_tiles(const SparseProduct s, const Offset* offset, const Places* places,
+                                 int tiles, int lanes) {
+  constexpr SparseShape shape = shape_of(form);
+  constexpr int stored = shape.rows * shape.run;
+  const int64_t blocks = (s.outputs + shape.rows - 1) / shape.rows;
+  const auto run = [&](const auto& tile, int64_t b, const float*& w, const Offset*& at)
+                       __attribute__((always_inline)) {
+                         if constexpr (form == SparseForm::slices)
+                           slice(s, tile, b, w, at);
+                         else
+                           block<form>(s, tile, b, w, at);
+                       };
+  const float* w = s.values + int64_t(s.starts[0]) * stored;
+  offset += int64_t(s.starts[0]) * (shape.shared ? 1 : shape.rows);
+  const Tile<vectors, part, apart> only(s, places[0], lanes);
+  for (int64_t b = 0; b < blocks; ++b) {
+    if constexpr (several) {
+      const float* const first = w;
+      const Offset* const first_offset = offset;
+      for (int t = 0; t < tiles; ++t) {
+        w = first, offset = first_offset;
+        run(Tile<vectors, part, apart>(s, places[t], lanes), b, w, offset);
+      }
+    } else {
+      run(only, b, w, offset);
+    }
   }
 }
 
+// Tiles of as many vectors each.
 template <SparseForm form, int vectors, bool part, bool apart>
-void sparse_tile(const SparseProduct& s, const Places& places, int lanes) {
-  if constexpr (form == SparseForm::slices)
-    slices_tile<vectors, part, apart>(s, places, lanes);
-  else
-    blocks_tile<form, vectors, part, apart>(s, places, lanes);
+void sparse_tiles(const SparseProduct& s, const Places* places, int tiles, int lanes) {
+  const auto run = [&](auto several) {
+    if constexpr (form == SparseForm::slices)
+      if (s.short_offsets)
+        return run_tiles<form, vectors, part, apart, several>(s, s.short_offsets, places, tiles,
+                                                              lanes);
+    run_tiles<form, vectors, part, apart, several>(s, s.offsets, places, tiles, lanes);
+  };
+  tiles > 1 ? run(std::true_type{}) : run(std::false_type{});
 }
-
-// A tile of `wanted` vectors of positions.
 template <SparseForm form, int vectors>
-void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
+void sparse_tiles(int wanted, bool apart, const SparseProduct& s, const Places* places, int tiles) {
   if constexpr (vectors > 1)
-    if (wanted != vectors) return sparse_tiles<form, vectors - 1>(wanted, s, places);
-  bool apart = false;
-  for (int j = 1; j < vectors; ++j)
-    apart = apart || places.x[j] != places.x[0] + j * V::width ||
-            places.y[j] != places.y[0] + j * V::width;
+    if (wanted != vectors) return sparse_tiles<form, vectors - 1>(wanted, apart, s, places, tiles);
   if (apart)
-    sparse_tile<form, vectors, false, true>(s, places, 0);
+    sparse_tiles<form, vectors, false, true>(s, places, tiles, 0);
   else
-    sparse_tile<form, vectors, false, false>(s, places, 0);
+    sparse_tiles<form, vectors, false, false>(s, places, tiles, 0);
 }
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
-// masked.
+// masked. Long runs of positions take some like tiles together.
 template <SparseForm form>
 void product_of(const SparseProduct& s) {
-  constexpr int most = most_vectors(form);
-  const int tile = s.tile ? std::min(s.tile, most) : most;
-  Places places{};
-  if (s.positions < V::width) return sparse_tile<form, 1, true, false>(s, places, int(s.positions));
+  constexpr int most = most_vectors(form), most_tiles = 8;
+  Places places[most_tiles];
+  if (s.positions < V::width) {
+    places[0] = {};
+    return sparse_tiles<form, 1, true, false>(s, places, 1, int(s.positions));
+  }
+  const int widest = s.tile ? std::min(s.tile, most) : most;
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
-  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + tile - 1) / tile;
-  int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
+  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + widest - 1) / widest;
+  const int64_t each = vectors / tiles, over = vectors % tiles;
+  const int together = s.row || s.tile || s.positions <= 64 ? 1 : most_tiles;
+  int held = 0, count = 0;  // tiles, and vectors of each
+  bool held_apart = false;
+  const auto flush = [&] {
+    if (held) sparse_tiles<form, most>(count, held_apart, s, places, held);
+    held = 0;
+  };
+  int64_t i = 0, j = 0, carry = 0;  // row and place there of the next vector
   for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t first = v;
-    for (const int64_t last = vectors * (t + 1) / tiles; v < last; ++v) {
+    carry += over;
+    const int n = int(each) + (carry >= tiles);
+    if (carry >= tiles) carry -= tiles;
+    if (held == together || n != count) flush();
+    Places& tile = places[held];
+    bool apart = false;
+    for (int v = 0; v < n; ++v) {
       const int64_t q = j + 1 == in_row ? row - V::width : j * V::width;
-      places.x[v - first] = i * s.x_row + q;
-      places.y[v - first] = i * row + q;
+      tile.x[v] = i * s.x_row + q;
+      tile.y[v] = i * row + q;
+      apart =
+          apart || tile.x[v] != tile.x[0] + v * V::width || tile.y[v] != tile.y[0] + v * V::width;
       if (++j == in_row) j = 0, ++i;
     }
-    sparse_tiles<form, most>(int(v - first), s, places);
+    if (held && apart != held_apart) {
+      const Places last = tile;
+      flush();
+      places[0] = last;
+    }
+    count = n, held_apart = apart;
+    ++held;
   }
+  flush();
 }
 
 void sparse_product(const SparseProduct& s) {
@@ -236,6 +286,7 @@ void copy_rows(const SparseCopy c) {
     return v;
   };
   for (int64_t i = 0; i < c.rows; ++i, x += c.x_step, y += c.y_step) {
+#pragma GCC unroll 4
     for (int64_t j = 0; j < whole; j += V::width)
       take(V::load(x + j), residual ? V::load(r + j) : V::zero()).store(y + j);
     if (left)

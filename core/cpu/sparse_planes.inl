@@ -25,19 +25,6 @@ inline void plain_rows(const SparsePlanes& s, const float* x, float* y) {
   }
 }
 
-// Every second of two vectors of pixels.
-inline Vec<float> evens(Vec<float> a, Vec<float> b) {
-#if defined(__AVX512F__)
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  return {_mm512_permutex2var_ps(a.v, even, b.v)};
-#elif defined(__AVX2__)
-  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
-  return {_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8))};
-#else
-  return {{a.v[0], a.v[2], b.v[0], b.v[2]}};
-#endif
-}
-
 // As plain_rows, of every second pixel; reads none behind the last.
 void every_second(const SparseCopy& c) {
   using V = Vec<float>;

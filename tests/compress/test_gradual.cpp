@@ -262,7 +262,7 @@ TEST_CASE("rigl drops the smallest, grows the steepest, from zero, and keeps cou
     CHECK(after.mask != before.mask);
     CHECK(after.mask == expected(step));
     for (size_t i = 0; i < after.mask.size(); ++i)  // such a step moves no weight
-      if (after.mask[i]) CHECK((after.weights[i] == before.weights[i] || after.weights[i] == 0));
+      if (after.mask[i]) CHECK(after.weights[i] == (before.mask[i] ? before.weights[i] : 0));
   };
   Trainer trainer(g, quarters(), options());
   trainer.add(watch);

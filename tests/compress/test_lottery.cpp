@@ -14,6 +14,7 @@
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/lottery.h"
 #include "compress/prune/sensitivity.h"
+#include "compress/prune/structured/channel_groups.h"
 #include "optim/interrupt.h"
 #include "optim/trainer.h"
 #include "tests/support/quarters.h"
@@ -104,6 +105,18 @@ TEST_CASE("a ticket goes back to the weights of its step, zeros stay, the optimi
   CHECK_THROWS_WITH_AS(RememberStep(3).graph(), doctest::Contains("step 3"), Error);
   Graph small = quarters_graph(), other = norm_graph();
   CHECK_THROWS_WITH_AS(rewind(small, other), doctest::Contains("differ"), Error);
+  // Of another width: nothing has changed when the error comes.
+  const auto dense = [](int64_t width, uint64_t seed) {
+    Sequential net;
+    net.add<Dense>("a", 4, 6).add<Dense>("b", 6, width);
+    initialize(net, seed);
+    return capture(net, Tensor::zeros({1, 4}));
+  };
+  Graph here = dense(3, 1), there = dense(5, 2);
+  const auto kept = values_of(here);
+  CHECK_THROWS_WITH_AS(rewind(here, there),
+                       doctest::Contains("'b.weight' is 3x6 here and 5x6 there"), Error);
+  CHECK(values_of(here) == kept);
   Trainer short_run(small, quarters(), options());
   short_run.add(std::make_shared<RememberStep>(1000));
   CHECK_THROWS_WITH_AS(short_run.run(), doctest::Contains("step 1000"), Error);
@@ -272,6 +285,112 @@ TEST_CASE("running statistics are the plain average over batches, and weights st
   }
   Graph without = quarters_graph();
   CHECK(reestimate_batch_norm(without, quarters()) == 0);
+}
+
+namespace {
+
+// (x - mean) scale + shift per channel, a user's norm, and x gain, which is none.
+const Op& centre_op() {
+  static const Op& op = register_op(
+      {.name = "test_centre",
+       .inputs = {3, 3},
+       .buffers = {2, 2},
+       .attributes = {{{"momentum", Attrs::Kind::real}}},
+       .infer = [](Call& c) { c.output(c.x().shape()); },
+       .forward =
+           [](Call& c) {
+             const int64_t n = c.x().size(0), channels = c.x().size(1);
+             const float* x = c.x().data<float>();
+             float* running = c.buffers[0]->value().data<float>();
+             for (int64_t k = 0; k < channels; ++k) {
+               float mean = 0;
+               for (int64_t i = 0; i < n; ++i) mean += x[i * channels + k] / float(n);
+               const auto momentum = float(c.attrs->real("momentum"));
+               if (c.mode == Mode::train) running[k] += momentum * (mean - running[k]);
+               for (int64_t i = 0; i < n; ++i)
+                 c.outputs[0].data<float>()[i * channels + k] =
+                     (x[i * channels + k] - (c.mode == Mode::train ? mean : running[k])) *
+                         c.x(1).data<float>()[k] +
+                     c.x(2).data<float>()[k];
+             }
+           },
+       .coupling = Coupling::per_channel});
+  return op;
+}
+const Op& slope_op() {
+  static const Op& op = register_op({.name = "test_slope",
+                                     .infer = [](Call& c) { c.output(c.x().shape()); },
+                                     .forward = [](Call& c) { c.outputs[0].copy_from(c.x()); },
+                                     .coupling = Coupling::per_channel});
+  return op;
+}
+
+struct Centred : Module {
+  Dense a{256, 6}, b{6, 4};
+  Param scale{Tensor::full({6}, 1), false}, shift{Tensor::zeros({6}), false},
+      slope{Tensor::full({6}, 0.25), false};
+  Buffer mean{Tensor::zeros({6})}, variance{Tensor::full({6}, 1)};
+  Tensor forward(const Tensor& x, Mode mode) override {
+    const Tensor h = a(flatten(x), mode), gamma = scale(), beta = shift();
+    Buffer* const buffers[] = {&mean, &variance};
+    const Tensor y = apply(centre_op(), {&h, &gamma, &beta}, Attrs().set("momentum", 0.1),
+                           {.buffers = buffers, .mode = mode});
+    const Tensor w = slope();
+    return b(apply(slope_op(), {&y, &w}), mode);
+  }
+  void visit(Visitor& v) override {
+    v("a", a);
+    v("norm.gamma", scale);
+    v("norm.beta", shift);
+    v("norm.mean", mean);
+    v("norm.variance", variance);
+    v("slope", slope);
+    v("b", b);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a user's norm is estimated again, made fresh and slimmed like batch norm") {
+  Centred net;
+  initialize(net, 1, 2);
+  Graph g = capture(net, Tensor::zeros({1, 1, 16, 16}));
+  const auto buffer = [&](const char* name) {
+    for (const GraphBuffer& b : g.buffers)
+      if (b.name == name) return b.buffer.value();
+    FAIL("no buffer");
+    return Tensor();
+  };
+  const Tensor mean = buffer("norm.mean");
+  mean.fill(100);
+  CHECK(reestimate_batch_norm(g, quarters(), {.batches = 5, .batch = 16}) == 1);
+  for (const double m : mean.to_vector<double>()) CHECK(std::abs(m) < 10);
+
+  // Roles: the norm has a scale and a shift, the slope is neither.
+  for (const ChannelGroup& group : find_channel_groups(g).groups)
+    for (const ChannelAxis& axis : group.axes) {
+      if (axis.value < 0) continue;
+      const std::string& name = g.values[size_t(axis.value)].name;
+      CHECK((axis.role == ChannelRole::scale) == (name == "norm.gamma"));
+      CHECK((axis.role == ChannelRole::shift) == (name == "norm.beta"));
+    }
+
+  net.scale.value().fill(3);
+  net.shift.value().fill(5);
+  net.a.bias.value().fill(7);
+  buffer("norm.variance").fill(8);
+  reinitialize(g, 2, 2);
+  const auto all = [](const Tensor& t, double value) {
+    for (const double v : t.to_vector<double>())
+      if (v != value) return false;
+    return true;
+  };
+  CHECK(all(net.scale.value(), 1));
+  CHECK(all(net.shift.value(), 0));
+  CHECK(all(net.a.bias.value(), 0));
+  CHECK(all(net.slope.value(), 0.25));  // nothing says what a new one has
+  CHECK(all(mean, 0));
+  CHECK(all(buffer("norm.variance"), 1));
 }
 
 TEST_CASE("a sensitivity scan prunes one layer at a time and leaves the network alone") {

@@ -218,6 +218,7 @@ TEST_CASE("a profile has the steps of the plan, in their order, and leaves the p
     double sum = 0;
     for (const StepTime& t : plan.profile(x)) {
       text += t.node + ": " + t.kernel + "\n";
+      CHECK(t.form == t.kernel);
       CHECK(t.micros > 0);
       sum += t.micros;
     }

@@ -7,11 +7,12 @@
 
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -46,10 +47,7 @@ std::vector<std::vector<uint8_t>> masks_of(const Graph& g) {
 
 std::vector<Batch> noise_batch(const Shape& shape) {
   Batch batch;
-  batch.images = Tensor::empty(shape);
-  Rng rng(8);
-  for (int64_t i = 0; i < batch.images.elements(); ++i)
-    batch.images.data<float>()[i] = float(rng.normal());
+  batch.images = normals(shape, 8);
   batch.labels = Tensor::zeros({shape[0]}, DType::i32);
   return {batch};
 }
@@ -145,6 +143,71 @@ TEST_CASE("by row every output loses as many weights, its smallest, and masks on
     CHECK(mask[r * 7] != mask[r * 7 + 6]);
   }
   CHECK(parse_prune_scope("row") == PruneScope::row);
+}
+
+TEST_CASE("the count is exact over all layers, whatever the scope") {
+  for (const PruneScope scope :
+       {PruneScope::local, PruneScope::global, PruneScope::erk, PruneScope::row})
+    for (const double sparsity : {0.5, 0.777, 0.9}) {
+      CAPTURE(int(scope));
+      CAPTURE(sparsity);
+      Graph g = dense_layers({37, 37, 37, 37, 37, 37, 37});
+      const auto report = prune(g, Magnitude(), {.sparsity = sparsity, .scope = scope});
+      int64_t kept = 0, least = INT64_MAX, most = 0;
+      for (const PrunedLayer& l : report) {
+        kept += l.kept;
+        least = std::min(least, l.kept);
+        most = std::max(most, l.kept);
+      }
+      CHECK(kept == 8214 - std::llround(sparsity * 8214));
+      if (scope != PruneScope::global) CHECK(most - least <= 1);
+    }
+  // Remainders go where there is room: of two layers of ten weights one may not lose its last.
+  Graph g = dense_layers({10, 1, 10});
+  const auto report = prune(g, Magnitude(), {.sparsity = 0.9, .scope = PruneScope::local});
+  CHECK(report[0].kept == 1);
+  CHECK(report[1].kept == 1);
+  CHECK_THROWS_WITH_AS(prune(g, Magnitude(), {.sparsity = 0.93, .scope = PruneScope::local}),
+                       doctest::Contains("no layer is emptied"), Error);
+}
+
+TEST_CASE("rows keep a weight each as long as there are as many; what was dropped before counts") {
+  const auto empty_rows = [](const Graph& g) {
+    const auto mask = prunable_weights(g)[0].param.state().mask.to_vector<uint8_t>();
+    int64_t empty = 0;
+    for (size_t r = 0; r < 24; ++r)
+      empty += std::count(mask.begin() + std::ptrdiff_t(r * 6),
+                          mask.begin() + std::ptrdiff_t(r * 6 + 6), uint8_t(1)) == 0;
+    return empty;
+  };
+  for (const auto& [sparsity, empty] : {std::pair{0.5, 0}, {0.83, 0}, {0.9, 10}}) {
+    Graph g = dense_layers({6, 24});
+    prune(g, Magnitude(), {.sparsity = sparsity, .scope = PruneScope::row});
+    CHECK(empty_rows(g) == empty);
+  }
+  // Rows that have lost more than their share lose no more, and the others their own.
+  Graph g = dense_layers({40, 30});
+  prune(g, Magnitude(), {.sparsity = 0.5, .scope = PruneScope::global});
+  prune(g, Magnitude(), {.sparsity = 0.5, .scope = PruneScope::row});
+  CHECK(sparsity_of(g) > 0.5);
+}
+
+TEST_CASE("soft masks are frozen by pruning, and no rounds are an error") {
+  Graph g = dense_layers({6, 5, 4});
+  for (const PrunableWeight& w : prunable_weights(g)) {
+    Param p = w.param;
+    const Tensor mask = Tensor::full(p.value().shape(), 1, DType::u8);
+    mask.data<uint8_t>()[0] = 0;
+    p.set_mask(mask, MaskKind::soft);
+  }
+  Magnitude magnitude;
+  CHECK_THROWS_WITH_AS(prune_in_rounds(g, magnitude, {.sparsity = 0.5}, 0, {}),
+                       doctest::Contains("0 rounds"), Error);
+  prune_in_rounds(g, magnitude, {.sparsity = 0.5}, 2, {});
+  for (const PrunableWeight& w : prunable_weights(g)) {
+    CHECK(w.param.state().mask_kind == MaskKind::frozen);
+    CHECK(w.param.value().to_vector<float>()[0] == 0);
+  }
 }
 
 TEST_CASE("a mistake in any layer leaves every mask and weight as it was") {

@@ -283,3 +283,25 @@ TEST_CASE("slices hold each weight once, rows of like length together, and go on
     for (size_t i = 0; i < once.size(); ++i) CHECK(std::abs(twice[i] - 2 * once[i]) < bound);
   }
 }
+
+TEST_CASE("slices read columns below 2^16 floats and beyond alike") {
+  Rng rng(9);
+  const int64_t outputs = 7, columns = 67, positions = 50;
+  const auto w = with_zeros(rng, outputs, columns, 0.5), bias = normals(rng, outputs);
+  std::vector<float> near;
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int64_t x_step : {positions, int64_t(1) << 10, int64_t(1100)}) {
+      CAPTURE(x_step);
+      const SparseWeights packed = pack(SparseForm::slices, outputs, columns, bias, w, x_step);
+      CHECK(packed.short_offsets.empty() == (x_step >= 1 << 10));
+      CHECK(packed.offsets.empty() != packed.short_offsets.empty());
+      std::vector<float> x(size_t(columns * x_step)), y(size_t(outputs * positions));
+      for (int64_t k = 0; k < columns; ++k)
+        for (int64_t q = 0; q < positions; ++q) x[size_t(k * x_step + q)] = float(k * 3 + q) / 64;
+      SparseProduct p = packed.product();
+      p.x = x.data(), p.positions = positions, p.y = y.data(), p.y_step = positions;
+      kernels->product(p);
+      if (x_step == positions) near = y;
+      CHECK(y == near);
+    }
+}

@@ -66,3 +66,40 @@ TEST_CASE("slow things run eight times each") {
   CHECK(b.runs == 8);
   CHECK_FALSE(t.disturbed);
 }
+
+TEST_CASE("parts timed in turn have their own quiet windows, and those that have none are told") {
+  int runs = 0;
+  const auto both = [&] {
+    ++runs;
+    const bool busy = runs < 40;  // more than half of the runs, but another program each
+    return PartTimes{{0.004, busy && runs < 20 ? 0.040 : 0.004},
+                     {busy && runs >= 20 ? 0.030 : 0.003, 0.002},
+                     {0, 0.001},                               // it was not there before
+                     {0.004 * (1 + 0.02 * runs), 0.004},       // never rests
+                     {0.00001 * (1 + 0.02 * runs), 0.00001}};  // nor does this one, but who cares
+  };
+  const auto parts = time_parts_in_turn(both, 0.5);
+  REQUIRE(parts.size() == 5);
+  CHECK(parts[0].first.p50 == 0.004);
+  CHECK(parts[0].second.p50 == 0.004);
+  CHECK(parts[1].first.p50 == 0.003);
+  CHECK(parts[1].second.p50 == 0.002);
+  CHECK(parts[2].first.p50 == 0);
+  CHECK(parts[2].second.p50 == 0.001);
+  for (size_t i = 0; i < 3; ++i) CHECK_FALSE(parts[i].disturbed);
+  CHECK(parts[3].disturbed);
+  CHECK(parts[4].disturbed);
+  // Restless parts that matter have the measurement go on; others do not.
+  const int long_runs = runs;
+  runs = 0;
+  int others = 0;
+  time_parts_in_turn(
+      [&] {
+        ++others;
+        return PartTimes{{0.01, 0.01}, {0.00001 * (1 + 0.02 * others), 0.00001}};
+      },
+      0.5);
+  CHECK(others < 40);
+  CHECK(others < long_runs);
+  CHECK(time_parts_in_turn([] { return PartTimes{}; }, 0.5).empty());
+}

@@ -90,6 +90,9 @@ Graph without_block(const Graph& graph, const ResidualBlock& block) {
   const int k = g.find_node(block.node);
   check(k >= 0, "no node is named '{}'", block.node);
   const GraphNode sum = g.nodes[size_t(k)];
+  check(block.shortcut >= 0 && block.shortcut < int(sum.inputs.size()),
+        "'{}' has {} inputs, its shortcut cannot be input {}", block.node, sum.inputs.size(),
+        block.shortcut);
   const int y = sum.outputs[0], x = sum.inputs[size_t(block.shortcut)];
   const int maker = g.producer(x);
   g.remove_node(k);

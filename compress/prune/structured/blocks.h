@@ -20,7 +20,8 @@ struct ResidualBlock {
 // are none.
 std::vector<ResidualBlock> residual_blocks(const Graph& graph);
 
-// The graph without the block's branch; tensors are shared with `graph`.
+// The graph without the block's branch; tensors are shared with `graph`. Throws Error{usage} where
+// no node has the block's name, or not such inputs.
 Graph without_block(const Graph& graph, const ResidualBlock& block);
 
 struct RemovedBlock {
@@ -28,7 +29,8 @@ struct RemovedBlock {
   double loss = 0;  // mean cross entropy of the batches after it went
 };
 // Removes `count` blocks, one at a time: the one without which the cross entropy of the labelled
-// batches is least (evaluation mode). Throws Error{usage} where the network has fewer blocks.
+// batches is least (evaluation mode). Throws Error{usage} where the network has fewer blocks, and
+// without batches.
 std::vector<RemovedBlock> prune_blocks(Graph& graph, const std::vector<Batch>& batches, int count);
 
 }  // namespace pare

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/batch_norm.h"
+#include "compress/prune/by_name.h"
 #include "compress/prune/data_criteria.h"
 #include "core/random.h"
 
@@ -16,9 +18,10 @@ bool is_param(const Graph& graph, const ChannelAxis& a) {
 // Calls f(unit, element) for every element of the axis's tensor that belongs to a unit.
 template <class F>
 void for_elements(const Shape& shape, const ChannelAxis& a, F&& f) {
-  int64_t inner = 1;
+  const int64_t extent = shape[a.axis];
+  int64_t outer = 1, inner = 1;
+  for (int axis = 0; axis < a.axis; ++axis) outer *= shape[axis];
   for (int axis = a.axis + 1; axis < shape.rank(); ++axis) inner *= shape[axis];
-  const int64_t extent = shape[a.axis], outer = shape.elements() / (inner * extent);
   for (size_t k = 0; k < a.indices.size(); ++k)
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t i = 0; i < inner; ++i)
@@ -114,9 +117,6 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
   check(!batches.empty(), "taylor: no data to take gradients from");
   // The parameters of each gate, by node: a norm's, or those of a layer that no norm follows.
   std::vector<std::vector<int>> gates;
-  const auto is_norm = [&](const GraphNode& n) {
-    return n.op->coupling == Coupling::per_channel && n.inputs.size() >= 3;
-  };
   for (const GraphNode& node : graph.nodes) {
     const bool layer = node.op->coupling == Coupling::producer;
     if (!layer && !is_norm(node)) continue;
@@ -132,6 +132,7 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
         gate.push_back(node.inputs[i]);
   }
   scores_.clear();
+  if (analysis.groups.empty()) return;  // whose parameters there may be none of
   for_each_gradient(graph, batches, [&](int64_t) {
     // w dL/dw once per parameter and batch.
     std::map<int, std::vector<double>> products;
@@ -171,38 +172,24 @@ std::vector<double> GateTaylor::scores(const Graph&, const ChannelGroup& group) 
 
 namespace {
 
-struct Known {
-  std::string_view name;
-  std::unique_ptr<ChannelCriterion> (*make)(uint64_t seed);
-};
 template <class C, auto... args>
-std::unique_ptr<ChannelCriterion> make(uint64_t) {
-  return std::make_unique<C>(args...);
-}
-constexpr Known criteria[] = {{"magnitude", make<FilterNorm, 1>},
-                              {"magnitude-l2", make<FilterNorm, 2>},
-                              {"taylor", make<GateTaylor>},
-                              {"bn-scale", make<NormScale>},
-                              {"fpgm", make<GeometricMedian>},
-                              {"group", make<GroupNorm>},
-                              {"random", [](uint64_t seed) -> std::unique_ptr<ChannelCriterion> {
-                                 return std::make_unique<RandomChannels>(seed);
-                               }}};
+constexpr auto plain = make_plain<ChannelCriterion, C, args...>;
+
+constexpr ByName<ChannelCriterion> criteria[] = {
+    {"magnitude", plain<FilterNorm, 1>},
+    {"magnitude-l2", plain<FilterNorm, 2>},
+    {"taylor", plain<GateTaylor>},
+    {"bn-scale", plain<NormScale>},
+    {"fpgm", plain<GeometricMedian>},
+    {"group", plain<GroupNorm>},
+    {"random", make_seeded<ChannelCriterion, RandomChannels>}};
 
 }  // namespace
 
-std::vector<std::string_view> channel_criterion_names() {
-  std::vector<std::string_view> names;
-  for (const Known& c : criteria) names.push_back(c.name);
-  return names;
-}
+std::vector<std::string_view> channel_criterion_names() { return names_of(criteria); }
 
 std::unique_ptr<ChannelCriterion> make_channel_criterion(const std::string& name, uint64_t seed) {
-  for (const Known& c : criteria)
-    if (c.name == name) return c.make(seed);
-  const auto names = channel_criterion_names();
-  fail(ErrorCode::usage, "'{}' is no method of channel pruning{}", name,
-       suggest(name, names.data(), names.size()));
+  return make_by_name(criteria, name, seed, "method of channel pruning");
 }
 
 }  // namespace pare

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/ops.h"
+#include "compress/batch_norm.h"
 
 namespace pare {
 
@@ -10,7 +11,7 @@ LossFn with_norm_penalty(LossFn loss, const Graph& graph, double lambda) {
   check(lambda >= 0, "the penalty on batch norm scales is {}, expected at least 0", lambda);
   std::vector<Param> scales;
   for (const GraphNode& node : graph.nodes) {
-    if (node.op->coupling != Coupling::per_channel || node.inputs.size() < 3) continue;
+    if (!is_norm(node)) continue;
     const GraphValue& gamma = graph.values[size_t(node.inputs[1])];
     if (gamma.kind != ValueKind::param) continue;
     if (std::none_of(scales.begin(), scales.end(),

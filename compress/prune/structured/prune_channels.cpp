@@ -79,11 +79,11 @@ Units count_units(const std::vector<Ranked>& groups, const std::vector<PrunedGro
     all.before += r.before;
     all.now += r.units();
   }
-  for (const PrunedGroup& earlier : rounds)  // with one channel left a group is none any more
+  for (const PrunedGroup& earlier : rounds)  // with one unit left a group is none any more
     if (std::none_of(groups.begin(), groups.end(),
                      [&](const Ranked& r) { return r.group->name == earlier.name; })) {
-      all.before += earlier.channels;
-      all.now += earlier.kept;
+      all.before += earlier.channels / earlier.kept;
+      ++all.now;
     }
   return all;
 }
@@ -179,6 +179,28 @@ std::vector<int64_t> kept_for_macs(const Graph& graph, const ChannelAnalysis& an
   return allocate(groups, low, o);
 }
 
+// The allocation whose removed units, rounded, come nearest to `wanted` of `total`.
+std::vector<int64_t> kept_nearest(const std::vector<Ranked>& groups, int64_t wanted, int64_t total,
+                                  const ChannelOptions& o) {
+  if (o.round_to == 1) return allocate(groups, wanted, o);
+  const auto gone = [&](int64_t count) {
+    const std::vector<int64_t> kept = allocate(groups, count, o);
+    int64_t sum = 0;
+    for (size_t g = 0; g < groups.size(); ++g) sum += groups[g].units() - kept[g];
+    return sum;
+  };
+  int64_t low = 0, high = total;  // the least count that removes as many; `total` if none
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (gone(middle) >= wanted)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  const int64_t fewer = std::max<int64_t>(0, low - 1);
+  return allocate(groups, wanted - gone(fewer) <= gone(low) - wanted ? fewer : low, o);
+}
+
 void check_options(const ChannelOptions& o) {
   check(o.sparsity >= 0 && o.sparsity <= 1, "prune: sparsity {}, expected a share between 0 and 1",
         o.sparsity);
@@ -205,7 +227,8 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
   check_options(options);
   const ChannelAnalysis analysis = find_channel_groups(graph);
   check(!analysis.groups.empty(), ErrorCode::bad_input,
-        "prune: the network has no channels that can go\n{}", describe(graph, analysis));
+        "prune: the network has no channels that can go{}{}", analysis.kept.empty() ? "" : "\n",
+        describe(graph, analysis));
   const std::vector<Ranked> groups = rank(graph, analysis, criterion, options);
   const Units all = count_units(groups, options.rounds);
   int64_t removable = 0, widest = 0;
@@ -232,7 +255,7 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
           "prune: a sparsity of {} leaves {} of {} channels, but {} must stay so that no layer is "
           "emptied; prune less or lower the floor",
           options.sparsity, all.before - gone, all.before, all.now - removable);
-    kept = allocate(groups, count, options);
+    kept = kept_nearest(groups, count, all.now, options);
   }
   remove_channels(graph, analysis, choose(groups, kept));
 

@@ -25,8 +25,9 @@ struct ChannelOptions {
   std::vector<int64_t> widths = {};  // channels that each group keeps, in the order of the groups
   PruneScope scope = PruneScope::global;  // rank over all groups, or within each
   double floor = 0.05;   // share of every group that stays whatever its rank; at least one unit
-  int64_t round_to = 1;  // channels kept are a multiple of it in every group, none below the floor;
-                         // a group that has none such stays whole
+  int64_t round_to = 1;  // channels kept are a multiple of it in every group, none below the floor,
+                         // in all as near to `sparsity` as that allows; a group that has none such
+                         // stays whole
   // What earlier rounds reported (add_round). `sparsity` and `floor` are shares of the channels
   // before them.
   std::vector<PrunedGroup> rounds = {};
