@@ -8,6 +8,10 @@
 // vectors fit a row of pixels, the product goes row by row; otherwise over all positions from the
 // first pixel to the last, and what falls between rows is dropped. Sums run in the order of the
 // direct form (kernel row, kernel column, channel): the same bits.
+//
+// Single weights wait for loads, and those of a shifted tap cross lines of the cache. So where many
+// weights share a channel, it becomes three planes, each shifted for one tap of a row: then every
+// vector is a line, and rows need no zeros between them.
 #include <algorithm>
 
 #include "compress/plan/parts.h"
