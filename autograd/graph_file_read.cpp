@@ -2,10 +2,10 @@
 #include <cmath>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_file_words.h"
-#include "autograd/mask_code.h"
 #include "core/json.h"
 
 namespace pare {
@@ -98,7 +98,7 @@ class Reader {
   Shape shape(const Ints& ints, const std::string& name) const {
     Shape out;
     int64_t elements = 1;
-    // The densest code, a mask's gaps, has a byte for 256 elements at most.
+    // Of a mask a byte stands for 256 elements at most (mask_code.h).
     const int64_t most = 256 * int64_t(file_.file_bytes());
     for (int i = 0; i < ints.size(); ++i) {
       need(ints[i] >= 0 && ints[i] <= most && !(ints.symbolic >> i & 1) &&
@@ -130,26 +130,44 @@ class Reader {
          shape ? to_string(*shape) : std::string());
     return t;
   }
-  // The mask of a tensor of which the file holds elements of `element_bytes` where the mask keeps,
-  // or, with 0, all.
-  Tensor stored_mask(const std::string& name, const Shape& shape, size_t element_bytes) const {
-    if (file_.has(prefix_ + name + ":gaps")) {
-      need(!file_.has(prefix_ + name + ":mask"), "'{}' has two masks, as bits and as gaps", name);
-      const Tensor gaps = tensor(name + ":gaps", DType::u8, nullptr);
+  // How the mask of `name` lies, as the tensor's JSON says.
+  MaskCode mask_code(const Json& j, const std::string& name) const {
+    const auto pair = [&](const char* field) {
+      const Json& two = list(j, field, 2);
+      need(two.size() == 2, "'{}' of '{}' are no two numbers", field, name);
+      return std::pair{int(integer(two[0], 0, INT32_MAX, field)),
+                       int(integer(two[1], 0, INT32_MAX, field))};
+    };
+    MaskCode code{.gaps = has(name + ":gaps")};
+    const bool runs = has(name + ":runs");
+    need(has(name + ":mask") + code.gaps + runs <= 1, "'{}' has two masks, in different codes",
+         name);
+    need(runs == j.contains("runs") && !(runs && j.contains("tiles")),
+         "the mask of '{}' is in another code than the graph says", name);
+    if (runs) std::tie(code.keep, code.of) = pair("runs");
+    if (j.contains("tiles")) std::tie(code.tile_rows, code.tile_columns) = pair("tiles");
+    code.bytes = tensor(name + suffix(code), DType::u8, nullptr);
+    return code;
+  }
+  // The mask of a tensor of which the file holds `stored` bytes, with elements of `element_bytes`
+  // where the mask keeps, or, with 0, all.
+  Tensor stored_mask(const Json& j, const std::string& name, const Shape& shape, size_t stored,
+                     size_t element_bytes) const {
+    const MaskCode code = mask_code(j, name);
+    if (!code.plain_bits()) {
       // A few bytes stand for many elements, here alone; a file that lies must not fill the memory.
       spread_bytes_ += shape.elements() * int64_t(1 + element_bytes);
       const int64_t most = granted_bytes(file_.file_bytes());
       need(spread_bytes_ <= most,
            "its sparse tensors would take {} bytes and more, expected up to {}", spread_bytes_,
            most);
-      const auto mask = mask_from_gaps(gaps, shape);
-      need(mask.has_value(), "'{}:gaps' does not end with the {} elements of {}", name,
-           shape.elements(), shape);
-      return *mask;
     }
-    const Shape bits{(shape.elements() + 7) / 8};
-    return mask_from_bits(tensor(name + ":mask", DType::u8, &bits), shape);
+    const auto mask = decode_mask(code, shape, int64_t(stored));
+    need(mask.has_value(), "'{}{}' is no mask of the {} elements of {}", name, suffix(code),
+         shape.elements(), shape);
+    return *mask;
   }
+  bool has(const std::string& name) const { return file_.has(prefix_ + name); }
   Tensor stored_elements(const std::string& name) const {
     return file_.tensor(prefix_ + name + ":kept");
   }
@@ -159,11 +177,11 @@ class Reader {
     need(kept.shape() == expected, "'{}' stores {} elements, its mask keeps {}", name, kept.shape(),
          expected);
   }
-  Tensor sparse_bytes(const std::string& name, const Shape& shape) const {
+  Tensor sparse_bytes(const Json& j, const std::string& name, const Shape& shape) const {
     const Tensor kept = stored_elements(name);
     need(kept.dtype() == DType::i8, "the sparse constant '{}' is {}, expected i8", name,
          kept.dtype());
-    const Tensor mask = stored_mask(name, shape, 1);
+    const Tensor mask = stored_mask(j, name, shape, kept.bytes(), 1);
     need_as_many(kept, mask, name);
     return spread_elements<int8_t>(kept, mask);
   }
@@ -175,7 +193,7 @@ class Reader {
     if (kind == MaskKind::frozen) {
       const Tensor kept = stored_elements(name);
       need(is_float(kept.dtype()), "the parameter '{}' is {}", name, kept.dtype());
-      mask = stored_mask(name, shape, size_of(kept.dtype()));
+      mask = stored_mask(j, name, shape, kept.bytes(), size_of(kept.dtype()));
       need_as_many(kept, mask, name);
       value = kept.dtype() == DType::f64 ? spread_elements<double>(kept, mask)
                                          : spread_elements<float>(kept, mask);
@@ -184,7 +202,7 @@ class Reader {
       need(is_float(value.dtype()) && value.shape() == shape,
            "the parameter '{}' is {} {}, the graph says {}", name, value.dtype(), value.shape(),
            shape);
-      if (has_mask) mask = stored_mask(name, shape, 0);
+      if (has_mask) mask = stored_mask(j, name, shape, value.bytes(), 0);
     }
     const Json& decay = field(j, "decay");
     need(decay.is_boolean(), "'decay' of '{}' is neither true nor false", name);
@@ -225,7 +243,7 @@ class Reader {
 
   const Container& file_;
   std::string prefix_;
-  mutable int64_t spread_bytes_ = 0;  // of tensors whose masks lie as gaps
+  mutable int64_t spread_bytes_ = 0;  // of tensors whose masks do not lie as bits
 };
 
 GraphValue read_value(const Reader& r, const Json& j) {
@@ -243,7 +261,7 @@ GraphValue read_value(const Reader& r, const Json& j) {
     expect_shape(v.param.value());
   }
   if (v.kind == ValueKind::constant) {
-    v.constant = j.contains("sparse") ? r.sparse_bytes(v.name, r.shape(v.shape, v.name))
+    v.constant = j.contains("sparse") ? r.sparse_bytes(j, v.name, r.shape(v.shape, v.name))
                                       : r.tensor(v.name, v.dtype, nullptr);
     expect_shape(v.constant);
   }

@@ -4,10 +4,11 @@
 #include <algorithm>
 
 #include "autograd/graph.h"
+#include "autograd/mask_code.h"
 
 namespace pare::graph_file {
 
-constexpr int graph_version = 2;  // 2: masks may lie as gaps
+constexpr int graph_version = 3;  // 2: masks may lie as gaps; 3: as tiles and runs
 constexpr const char* graph_key = "graph";
 template <class E>
 struct Word {
@@ -25,6 +26,11 @@ constexpr Word<MaskKind> masks[] = {{MaskKind::frozen, "frozen"}, {MaskKind::sof
 template <class E, size_t n>
 const char* to_word(const Word<E> (&words)[n], E value) {
   return std::find_if(words, words + n, [&](const auto& w) { return w.value == value; })->text;
+}
+
+// Of the tensor that holds a mask.
+inline const char* suffix(const MaskCode& code) {
+  return code.runs() ? ":runs" : code.gaps ? ":gaps" : ":mask";
 }
 
 }  // namespace pare::graph_file

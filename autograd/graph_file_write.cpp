@@ -1,8 +1,9 @@
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/graph_file.h"
 #include "autograd/graph_file_words.h"
-#include "autograd/mask_code.h"
+#include "autograd/mask_cover.h"
 #include "core/json.h"
 
 namespace pare {
@@ -52,28 +53,31 @@ class Writer {
  public:
   Writer(ContainerWriter& file, const GraphFileOptions& options) : file_(file), options_(options) {}
 
-  // Version 1 readers know masks as bits alone.
-  int version() const { return any_gaps_ ? graph_version : 1; }
+  // The first that knows the codes of all masks.
+  int version() const { return version_; }
 
   // A constant of bytes that are mostly zero (a pruned integer weight) as mask and kept elements,
-  // where that is smaller; any other as it is. Returns which.
-  bool sparse_constant(const Tensor& constant, const std::string& value_name) {
+  // where that is smaller; any other as it is. What there is to say of it.
+  Json constant(const Tensor& constant, const std::string& value_name) {
     const std::string name = options_.prefix + value_name;
     const Tensor t = constant.to(Device{}).plain();
     if (t.dtype() == DType::i8) {
-      const Tensor mask = Tensor::empty(t.shape(), DType::u8);
-      for (int64_t i = 0; i < t.elements(); ++i) mask.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
-      const Tensor kept = kept_elements<int8_t>(t, mask);
-      const size_t spread = t.bytes() + mask.bytes();
-      const MaskCode code = encode(mask, spread);
-      if (kept.bytes() + code.bytes.bytes() < t.bytes()) {
-        add_mask(name, code, spread);
+      const Tensor nonzero = Tensor::empty(t.shape(), DType::u8);
+      for (int64_t i = 0; i < t.elements(); ++i)
+        nonzero.data<uint8_t>()[i] = t.data<int8_t>()[i] != 0;
+      const size_t spread = t.bytes() + nonzero.bytes();
+      const CoveredMask cover =
+          granted(spread) ? cover_mask(nonzero, 1) : CoveredMask{nonzero, encode_as_bits(nonzero)};
+      const Tensor kept = kept_elements<int8_t>(t, cover.mask);
+      if (kept.bytes() + cover.code.bytes.bytes() < t.bytes()) {
+        Json out = {{"sparse", true}};
+        add_mask(out, name, cover.code, spread);
         file_.add(name + ":kept", kept);
-        return true;
+        return out;
       }
     }
     file_.add(name, t);
-    return false;
+    return Json::object();
   }
 
   Json param(const Param& p, const std::string& name) {
@@ -88,17 +92,17 @@ class Writer {
     const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
     const bool frozen =
         s.mask_kind == MaskKind::frozen;  // zeros are known: only the rest is stored
+    const Tensor stored = !frozen                       ? value
+                          : value.dtype() == DType::f64 ? kept_elements<double>(value, mask)
+                                                        : kept_elements<float>(value, mask);
     if (s.mask_kind != MaskKind::none) {
       out["mask"] = to_word(masks, s.mask_kind);
       const size_t spread = mask.bytes() + (frozen ? value.bytes() : 0);
-      add_mask(name, encode(mask, spread), spread);
+      add_mask(out, name,
+               granted(spread) ? encode_mask(mask, int64_t(stored.bytes())) : encode_as_bits(mask),
+               spread);
     }
-    if (!frozen)
-      file_.add(name, value);
-    else if (value.dtype() == DType::f64)
-      file_.add(name + ":kept", kept_elements<double>(value, mask));
-    else
-      file_.add(name + ":kept", kept_elements<float>(value, mask));
+    file_.add(frozen ? name + ":kept" : name, stored);
     if (options_.slots) {
       for (const auto& [slot, tensor] : s.slots) {
         out["slots"].push_back(slot);
@@ -125,21 +129,21 @@ class Writer {
     return out;
   }
 
-  // `spread`: bytes of the mask and the elements once they are back in their places.
-  MaskCode encode(const Tensor& mask, size_t spread) const {
-    return spread_bytes_ + spread <= options_.spread_bytes ? encode_mask(mask)
-                                                           : MaskCode{false, mask_to_bits(mask)};
-  }
-  void add_mask(const std::string& name, const MaskCode& code, size_t spread) {
-    if (code.gaps) spread_bytes_ += spread;
-    any_gaps_ |= code.gaps;
-    file_.add(name + (code.gaps ? ":gaps" : ":mask"), code.bytes);
+  // Whether a reader grants `spread` bytes more to masks that do not lie as bits, and to the
+  // elements behind them, once they are back in their places.
+  bool granted(size_t spread) const { return spread_bytes_ + spread <= options_.spread_bytes; }
+  void add_mask(Json& out, const std::string& name, const MaskCode& code, size_t spread) {
+    if (!code.plain_bits()) spread_bytes_ += spread;
+    version_ = std::max(version_, code.in_matrix_order() ? 3 : code.gaps ? 2 : 1);
+    if (code.tiles()) out["tiles"] = {code.tile_rows, code.tile_columns};
+    if (code.runs()) out["runs"] = {code.keep, code.of};
+    file_.add(name + suffix(code), code.bytes);
   }
 
   ContainerWriter& file_;
   const GraphFileOptions& options_;
   size_t spread_bytes_ = 0;
-  bool any_gaps_ = false;
+  int version_ = 1;
 };
 
 }  // namespace
@@ -152,8 +156,7 @@ void add_graph(ContainerWriter& writer, const Graph& graph, const GraphFileOptio
   for (const GraphValue& v : graph.values) {
     Json entry = Json::object();
     if (v.kind == ValueKind::param) entry = to.param(v.param, v.name);
-    if (v.kind == ValueKind::constant && to.sparse_constant(v.constant, v.name))
-      entry["sparse"] = true;
+    if (v.kind == ValueKind::constant) entry = to.constant(v.constant, v.name);
     entry["name"] = v.name;
     entry["kind"] = to_word(kinds, v.kind);
     entry["dtype"] = to_word(dtypes, v.dtype);

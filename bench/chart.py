@@ -16,18 +16,20 @@ def round_scale(low, high):
     return [step * i for i in range(first, max(last, first + 1) + 1)]
 
 
-def panel(title, series, x0, ticks=None, axis=""):
-    """One chart at x0: for each (name, [(x, y), ...]) a line. `ticks` are the x that are named (default:
-    every x there is), `axis` says what x is."""
-    ys = [y for _, points in series for _, y in points]
-    xs = sorted({x for _, points in series for x, _ in points})
-    scale = round_scale(min(ys), max(ys))
-    low, high = scale[0], scale[-1]
+def panel(title, series, x0, ticks=None, axis="", levels=None):
+    """One chart at x0: for each (name, [(x, y), ...]) a line; (x, y, spread) draws a bar from y - spread to
+    y + spread. `ticks` are the x that are named (default: every x there is), `axis` says what x is. With
+    `levels`, the y that are named, both axes are logarithmic."""
+    xs = sorted({point[0] for _, points in series for point in points})
+    ys = [point[1] for _, points in series for point in points]
+    scale = levels or round_scale(min(ys), max(ys))
+    along = math.log if levels else float
+    left, right, low, high = along(xs[0]), along(xs[-1]), along(scale[0]), along(scale[-1])
 
     def place(x, y):
         return (
-            x0 + (x - xs[0]) * WIDTH / ((xs[-1] - xs[0]) or 1),
-            TOP + HEIGHT * (high - y) / (high - low),
+            x0 + (along(x) - left) * WIDTH / ((right - left) or 1),
+            TOP + HEIGHT * (high - along(y)) / (high - low),
         )
 
     out = [f'<text x="{x0}" y="{TOP - 10}" font-weight="bold">{title}</text>']
@@ -36,12 +38,15 @@ def panel(title, series, x0, ticks=None, axis=""):
         out.append(f'<line x1="{x0}" y1="{y:.1f}" x2="{x0 + WIDTH}" y2="{y:.1f}" stroke="#ddd"/>')
         out.append(f'<text x="{x0 - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>')
     for x in ticks or xs:
-        at = place(x, low)[0]
+        at = place(x, scale[0])[0]
         out.append(f'<text x="{at:.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{x:g}</text>')
     if axis:
         out.append(f'<text x="{x0 + WIDTH}" y="{TOP + HEIGHT + 30}" text-anchor="end">{axis}</text>')
     for (_, points), colour in zip(series, COLOURS):
-        placed = [place(x, y) for x, y in points]
+        placed = [place(x, y) for x, y, *_ in points]
+        for x, y, spread in (point for point in points if len(point) > 2):
+            (at, top), (_, bottom) = place(x, y + spread), place(x, y - spread)
+            out.append(f'<line x1="{at:.1f}" y1="{top:.1f}" x2="{at:.1f}" y2="{bottom:.1f}" stroke="{colour}"/>')
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in placed]

@@ -53,7 +53,7 @@ def gradual(model, kept, target, recipe):
 
 def tickets():
     """Rounds of a lottery: the ticket and, from the same command, fresh weights under its mask."""
-    for kept, rounds in ((0.21, 3), (0.07, 5), (0.036, 7)):
+    for kept, rounds in ((0.35, 2), (0.21, 3), (0.12, 4), (0.07, 5), (0.036, 7)):
         command = (
             f"prune mlp --when lottery --rounds {rounds} --sparsity {1 - kept:g} --scope local "
             f"--control scratch {PLAIN['mlp']}"
@@ -67,7 +67,7 @@ def tickets():
 
 def at_initialization():
     """Networks pruned before they are trained, beside magnitude pruning while they are, as long."""
-    for model, shares in (("mlp", (0.1, 0.05, 0.02)), ("lenet5", (0.1, 0.02, 0.01))):
+    for model, shares in (("mlp", (0.2, 0.1, 0.05, 0.02, 0.01)), ("lenet5", (0.1, 0.02, 0.01))):
         for kept in shares:
             common = f"--sparsity {1 - kept:g} {PLAIN[model]}"
             for method in ("snip", "grasp", "synflow", "magnitude", "random"):

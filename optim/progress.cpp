@@ -48,4 +48,10 @@ std::string clock_time(double seconds) {
   return text;
 }
 
+std::string rate_text(double a_second) {
+  char text[32];
+  std::snprintf(text, sizeof text, a_second < 100 ? "%.3g" : "%.0f", a_second);
+  return text;
+}
+
 }  // namespace pare

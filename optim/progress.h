@@ -33,5 +33,7 @@ class Progress {
 
 // "1:02:03" or "12:34".
 std::string clock_time(double seconds);
+// How many a second: "31250", "12.5" or "0.042", three digits where there are fewer.
+std::string rate_text(double a_second);
 
 }  // namespace pare

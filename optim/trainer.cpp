@@ -284,7 +284,7 @@ TrainReport Trainer::run() {
                        state_.epoch + 1, options_.epochs, 100 * state_.batch / loader_->batches(),
                        std::round(1e4 * state_.loss_sum / double(state_.seen)) / 1e4,
                        std::round(1e4 * double(state_.correct) / double(state_.seen)) / 100,
-                       int64_t(rate * double(options_.batch)), clock_time(double(left) / rate));
+                       rate_text(rate * double(options_.batch)), clock_time(double(left) / rate));
       });
       if (interrupted()) {
         state_.seconds += t - start;
@@ -306,7 +306,8 @@ TrainReport Trainer::run() {
                                          state_.report.best_epoch == r.epoch ? " (best)" : "")
                                : std::string(),
         r.sparsity > 0 ? message("  sparsity {} %", rounded(100 * r.sparsity, 100)) : std::string(),
-        int64_t(double(loader_->batches() * options_.batch) / r.seconds), rounded(r.seconds, 10)));
+        rate_text(double(loader_->batches() * options_.batch) / r.seconds),
+        rounded(r.seconds, 10)));
   }
   if (best_) {
     // A resumed run whose best epoch was an earlier one may have another OUT now, or have lost it.

@@ -1,6 +1,7 @@
 // pare bench FILE
 #include "core/storage.h"
 #include "core/thread_pool.h"
+#include "optim/progress.h"
 #include "tools/command.h"
 #include "tools/latency.h"
 
@@ -28,8 +29,8 @@ struct BenchCommand {
                          {"p50_ms", l.p50_ms},
                          {"p95_ms", l.p95_ms},
                          {"images_per_s", l.images_per_s}});
-      text += fmt::format("{:>6} {:>10.4f} {:>10.4f} {:>12.0f}\n", batch, l.p50_ms, l.p95_ms,
-                          l.images_per_s);
+      text += fmt::format("{:>6} {:>10.4f} {:>10.4f} {:>12}\n", batch, l.p50_ms, l.p95_ms,
+                          rate_text(l.images_per_s));
     }
     const auto peak = int64_t(pool_statistics().peak_bytes);
     const int64_t bytes = file_bytes(file);

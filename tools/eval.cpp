@@ -1,5 +1,6 @@
 // pare eval FILE
 #include "optim/evaluate.h"
+#include "optim/progress.h"
 #include "tools/command.h"
 
 namespace pare::tool {
@@ -26,10 +27,10 @@ struct EvalCommand {
          {"seconds", e.seconds},
          {"images_per_s", rate},
          {"file_bytes", bytes}},
-        fmt::format("accuracy {} ({} of {} test images of {}), loss {:.4f}, {:.0f} images/s, "
+        fmt::format("accuracy {} ({} of {} test images of {}), loss {:.4f}, {} images/s, "
                     "file {}",
                     percent(e.accuracy), int64_t(e.accuracy * double(e.examples) + 0.5), e.examples,
-                    data.name, e.loss, rate, human_bytes(double(bytes))));
+                    data.name, e.loss, rate_text(rate), human_bytes(double(bytes))));
   }
 };
 

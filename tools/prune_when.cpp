@@ -45,6 +45,10 @@ void write_history(PruneRun& run) {
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
 void judge_one_shot(PruneRun& run) {
+  const double already = sparsity_of(run.graph);
+  check(already <= run.flags.sparsity,
+        "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone already",
+        run.flags.sparsity, percent(already), run.flags.file);
   note(run.common, "for comparison, a trial that cuts at once; the network itself stays whole:");
   Graph whole = std::move(run.graph);
   run.graph = whole.clone();
@@ -53,9 +57,8 @@ void judge_one_shot(PruneRun& run) {
 }
 
 // Throws Error{bad_input} where parameters of the file are not those of a new network.
-void check_whole(const PruneRun& run, Graph& fresh) {
-  Graph graph = run.graph.clone();
-  const auto mine = named_parameters(graph), theirs = named_parameters(fresh);
+void check_whole(PruneRun& run, Graph& fresh) {
+  const auto mine = named_parameters(run.graph), theirs = named_parameters(fresh);
   const auto [a, b] = std::mismatch(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
                                     [](const auto& x, const auto& y) {
                                       return x.second.value().shape() == y.second.value().shape();
@@ -63,17 +66,17 @@ void check_whole(const PruneRun& run, Graph& fresh) {
   if (a == mine.end() && b == theirs.end()) return;
   const std::string difference =
       mine.size() != theirs.size()
-          ? message("has {} parameters, a new one has {}", mine.size(), theirs.size())
-          : message("has '{}' of {}, a new one has {}", a->first, a->second.value().shape(),
+          ? message("{} parameters where that has {}", mine.size(), theirs.size())
+          : message("'{}' of {} where that has {}", a->first, a->second.value().shape(),
                     b->second.value().shape());
   fail(ErrorCode::bad_input,
-       "{} is no whole '{}': it {}. Its channels or blocks were pruned, so it has no initial "
-       "weights to go back to; name the model instead of the file",
+       "{} no longer has the layers of a new {}: it has {}. Its channels or blocks were pruned, so "
+       "it has no initial weights to go back to; name the model instead of the file",
        run.flags.file, run.graph.get_metadata("model"), difference);
 }
 
 // The weights that a ticket goes back to: of a file, those that its seed gives again.
-Graph initial_weights(const PruneRun& run) {
+Graph initial_weights(PruneRun& run) {
   const auto seed = initial_seed(run.graph);
   check(seed.has_value(), ErrorCode::bad_input,
         "{} does not say which seed its training began with, so its initial weights cannot be made "

@@ -26,7 +26,7 @@ Folded fold(const Graph& graph, const GraphNode& layer, const GraphNode& norm) {
   const Tensor mean = statistic(0), variance = statistic(1);
   const double epsilon = norm.attrs.real("epsilon");
   Folded f{w.clone(), b.clone()};
-  const int64_t inputs = w.elements() / w.size(0);
+  const int64_t inputs = w.elements() / std::max<int64_t>(1, w.size(0));
   for (int64_t o = 0; o < w.size(0); ++o) {
     const double scale =
         double(gamma.data<float>()[o]) / std::sqrt(double(variance.data<float>()[o]) + epsilon);

@@ -1,10 +1,11 @@
-// Sparse or dense, by measurement at compile time: each form runs a few times on one thread, the
-// quickest stays. A choice changes no bit where the dense form is the direct one.
+// Sparse or dense, by measurement at compile time: each form runs a few times, the quickest stays.
+// A choice changes no bit where the dense form is the direct one.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
+#include "compress/plan/parts.h"
 #include "compress/plan/plan.h"
 #include "compress/plan/sparse_forms.h"
 #include "core/error.h"
@@ -14,11 +15,17 @@ namespace {
 
 // The quickest of some runs, in microseconds: at most seven, fewer where it alone takes long, but
 // two, for one may have been interrupted.
-double measure(const Timing& timing, const Step& step, int64_t images, std::byte* const* at) {
+double measure(const Timing& timing, const Step& step, int64_t images, std::byte* const* at,
+               int64_t parts = 1) {
   double best = 1e30;
   for (int i = 0; i < 2 || (i < 7 && i * best < 1e4); ++i)
-    best = std::min(best, timing.step(step, {images, at}));
+    best = std::min(best, timing.step(step, {images, at}, parts));
   return best;
+}
+// The same in as many parts as the step is cut into in a plan.
+double measure_shared(const Timing& timing, const Step& step, int64_t images,
+                      std::byte* const* at) {
+  return measure(timing, step, images, at, shares_steps(images) ? step.parts(images) : 1);
 }
 
 // A step between values 0 and 1, with value 2 for a residual, for measurements.
@@ -37,6 +44,7 @@ struct Values {
 };
 
 int64_t percent_zeros(const Tensor& w) {
+  if (w.elements() == 0) return 0;
   return 100 * std::count(w.data<float>(), w.data<float>() + w.elements(), 0.0f) / w.elements();
 }
 
@@ -120,7 +128,7 @@ bool worth_trying_sparse(const Tensor& weight) {
   return percent_zeros(weight) >= percent_zeros_for_sparse;
 }
 
-StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing) {
+StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing, bool one_image) {
   StepPtr dense = dense_step(spec);
   if (!worth_trying_sparse(spec.weight)) return dense;
   auto step = std::make_unique<ByBatchStep>();
@@ -141,8 +149,8 @@ StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing) {
     std::vector<double> took;
     for (size_t i = 0; i < step->count(); ++i) {
       // Few images: lanes would stand empty; many: the row kernel reads its weights for each.
-      const bool fits = i == 0 || (i == row_form ? c < 4 : c > 1);
-      took.push_back(fits ? measure(timing, step->form(i), classes[c].at, v.at) : 1e30);
+      const bool fits = i == 0 || (i == row_form ? c < 4 && (c > 0 || one_image) : c > 1);
+      took.push_back(fits ? measure_shared(timing, step->form(i), classes[c].at, v.at) : 1e30);
     }
     // Sparse has to win by more than the noise of a short measurement.
     size_t best = 0;

@@ -193,8 +193,8 @@ class Compiler {
     if (const auto pixels = pixels_of_.find(x);
         pixels != pixels_of_.end() && layouts_[size_t(x)] == Layout::nhwc)
       spec.weight = in_pixel_order(spec.weight, pixels->second);
-    StepPtr step =
-        sparse_ == SparseUse::nowhere ? dense_step(spec) : sparse_or_dense_step(spec, timing_);
+    StepPtr step = sparse_.dense_layers ? sparse_or_dense_step(spec, timing_, sparse_.one_image)
+                                        : dense_step(spec);
     s_.sparse_dense = s_.sparse_dense || step->zeros == ZerosUse::sparse;
     emit(std::move(step), node.name, std::move(inputs), y, Layout::plain);
     return true;
@@ -246,7 +246,7 @@ class Compiler {
   }
 
   bool tries_sparse(const Tensor& conv_weight) const {
-    return sparse_ == SparseUse::everywhere && worth_trying_sparse(conv_weight);
+    return sparse_.convolutions && worth_trying_sparse(conv_weight);
   }
 
   bool lies(int v, Layout layout) const {
@@ -422,7 +422,7 @@ Plan compile(const Graph& graph, const PlanOptions& options) {
   const auto make = [&](SparseUse sparse) {
     return build_plan(g, sparse, options.winograd, timing);
   };
-  return Plan(options.sparse ? quickest_plan(make, timing) : make(SparseUse::nowhere));
+  return Plan(options.sparse ? quickest_plan(make, timing) : make(dense_alone));
 }
 
 }  // namespace pare

@@ -4,13 +4,21 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "compress/plan/step.h"
 #include "core/thread_pool.h"
 
 namespace pare::plan {
 
 inline int64_t parts_for(int64_t macs, int64_t most) {
   constexpr int64_t worth_a_part = 60000;
-  return std::clamp<int64_t>(macs / worth_a_part, 1, std::min<int64_t>(most, threads()));
+  return parts_for(macs, most, worth_a_part);
+}
+
+// Whether threads share each step of a batch; of larger ones each thread carries images of its own
+// through all steps.
+inline bool shares_steps(int64_t batch) {
+  const int64_t workers = threads();
+  return workers > 1 && batch < 2 * workers;
 }
 
 // f(image, first row, last row) for each run of rows of one image in part `part` of `parts`.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compress/plan/parts.h"
 #include "compress/plan/state.h"
 #include "core/thread_pool.h"
 
@@ -84,7 +85,7 @@ std::unique_ptr<Plan::State::Workspace> Plan::State::bind(const std::byte* x, st
 
 int64_t Plan::State::frames_of(int64_t batch) const {
   const int64_t workers = threads();
-  if (!splits || (workers > 1 && batch < 2 * workers)) return 1;
+  if (!splits || plan::shares_steps(batch)) return 1;
   const int64_t fitting = std::max<int64_t>(cache_bytes / std::max<int64_t>(arena_bytes, 1), 4);
   const int64_t frames = (batch + fitting - 1) / fitting;
   return std::min(batch, (frames + workers - 1) / workers * workers);

@@ -25,34 +25,33 @@ class SparseConvStep : public Step {
     const int64_t c = s.x[1], group = s.weight.size(0) / s.groups, out = s.y[1];
     const float* w = s.weight.data<float>();
     shift_ = s.dilation * (kh - 1) / s.stride;
-    const int64_t reach = s.dilation * (kw - 1);
-    row_ = s.stride == 1 ? std::max(s.y[3], s.x[3] + s.padding) : s.y[3] + reach / s.stride;
-    const int64_t width = kernels_.width, vectors = (s.y[3] + width - 1) / width * width;
-    by_rows_ = row_ == s.y[3] || (s.y[3] >= width && 8 * s.y[3] >= 7 * vectors);
-    // Rows apart begin at multiples of 8 floats, so that fewer loads cross a line of the cache;
-    // rows of 8 pixels lie with their neighbours in one line.
-    if (by_rows_ && row_ > s.y[3] && s.stride == 1) {
-      row_ = (row_ + 7) / 8 * 8;
-      lead_ = ((s.y[3] == 8 ? 4 : 0) - s.padding) & 15;
-    }
     copies_ = copies(s);
+    lines_ = reads_lines(s, form);
+    if (lines_) taps_ = 3;
+    place_rows();
     // As many rows at a time as keep the planes of all channels in the cache, evenly cut.
-    const int64_t fitting = std::max<int64_t>(cached / (c * row_) - shift_, 1 + shift_);
+    const int64_t cached = lines_ ? cached_of_taps : cached_of_one;
+    const int64_t fitting = std::max<int64_t>(cached / (c * taps_ * row_) - shift_, 1 + shift_);
     const int64_t blocks = (s.y[2] + fitting - 1) / fitting;
     block_ = (s.y[2] + blocks - 1) / blocks;
-    plane_ = copies_ ? off_sets((block_ + shift_) * row_ + s.padding) : s.x[2] * s.x[3];
+    plane_ =
+        copies_ ? off_sets((block_ + shift_) * row_ + (lines_ ? 0 : s.padding)) : s.x[2] * s.x[3];
+    // Fewer vectors at a time share the first cache better.
+    if (form == cpu::SparseForm::slices) tile_ = c * taps_ < 64 ? 4 : s.y[3] <= 32 ? 3 : 2;
     // The matrix of all channels; other groups' weights are zeros.
     const auto weight = [&](int64_t o, int64_t k) {
       const int64_t i = k % c - o / group * in, tap = k / c;
       return i >= 0 && i < in ? w[(o * in + i) * kh * kw + tap] : 0.0f;
     };
     const auto offset = [&](int64_t k) {
-      const int64_t a = k / c / kw * s.dilation, b = k / c % kw * s.dilation;
-      return plane_of(k % c, a % s.stride, b % s.stride) * plane_ + a / s.stride * row_ +
-             b / s.stride;
+      const int64_t a = k / c / kw * s.dilation, tap = k / c % kw, b = tap * s.dilation;
+      const int64_t plane = plane_of(k % c, a % s.stride, b % s.stride);
+      if (lines_) return (plane * 3 + tap) * plane_ + a * row_;
+      return plane * plane_ + a / s.stride * row_ + b / s.stride;
     };
     weights_ = cpu::pack_sparse(form, out, kh * kw * c, s.bias.data<float>(), weight, offset);
     s_.weight = s_.bias = Tensor();
+    for (const Plane& p : planes_) channels_.push_back(int32_t(p.channel));
     kernel = message("conv2d, sparse by {}, {}x{}", name_of(form), kh, kw);
   }
   // Whether the product reads copies of the planes, or the planes in place.
@@ -74,15 +73,37 @@ class SparseConvStep : public Step {
 
  private:
   // Floats of x at a time: more than the first cache holds, for rows that blocks share are copied
-  // for each, and single weights run nearly as fast from the second.
-  static constexpr int64_t cached = 24 * 1024;
+  // for each, and single weights run nearly as fast from the second; but no more pages than a core
+  // finds at once.
+  static constexpr int64_t cached_of_one = 28 * 1024, cached_of_taps = 56 * 1024;
 
-  // Elements of a plane: whole vectors, off the multiples of 1 KiB, where planes would fall into
-  // few sets of the cache.
-  static int64_t off_sets(int64_t n) {
-    n = (n + 15) / 16 * 16;
-    return n % 256 == 0 ? n + 16 : n;
+  // Whether a channel becomes one plane for each tap of a row: worth its stores where many weights
+  // read a plane. Blocks of weights wait for multiply-adds rather than loads.
+  bool reads_lines(const ConvSpec& s, cpu::SparseForm form) const {
+    if (form != cpu::SparseForm::slices || s.stride > 1 || s.weight.size(3) != 3 ||
+        s.padding != s.dilation || s.dilation > kernels_.most_step || s.y[3] < 16 ||
+        s.y[3] % kernels_.width != 0)
+      return false;
+    const int64_t readers = kernels_.width == 16 ? 4 : 5, n = s.weight.elements();
+    const float* w = s.weight.data<float>();
+    return n - std::count(w, w + n, 0.0f) >= readers * 3 * s.x[1];
   }
+
+  void place_rows() {
+    const int64_t y = s_.y[3], width = kernels_.width;
+    const int64_t reach = s_.dilation * (s_.weight.size(3) - 1) / s_.stride;
+    row_ = lines_ ? y : s_.stride == 1 ? std::max(y, s_.x[3] + s_.padding) : y + reach;
+    by_rows_ = row_ == y || (y >= width && 8 * y >= 7 * ((y + width - 1) / width * width));
+    // Rows apart begin at whole vectors, so that fewer loads cross a line of the cache; rows of 8
+    // pixels lie with their neighbours in one line.
+    if (by_rows_ && row_ > y) {
+      row_ = (row_ + width - 1) / width * width;
+      if (s_.stride == 1) lead_ = ((y == 8 ? 4 : 0) - s_.padding) & 15;
+    }
+  }
+
+  // Elements of a plane: an odd number of lines of the cache, for planes to spread over its sets.
+  static int64_t off_sets(int64_t n) { return (n + 15) / 16 * 16 | 16; }
 
   struct Plane {
     int64_t channel, row, column;  // the phase
@@ -113,21 +134,29 @@ class SparseConvStep : public Step {
       const int64_t r0 = first + (last - first) * b / blocks;
       const int64_t r1 = first + (last - first) * (b + 1) / blocks;
       const int64_t at = image * s_.y[1] * pixels + r0 * s_.y[3];
-      block_rows(x, r0, r1, zeroed == Rows{r0, r1},
-                 s_.residual < 0 ? nullptr : f.of(s_.residual) + at, f.of(output) + at);
+      block_rows(x, r0, r1, zeroed, s_.residual < 0 ? nullptr : f.of(s_.residual) + at,
+                 f.of(output) + at);
       zeroed = {r0, r1};
     }
   }
 
-  void block_rows(const float* x, int64_t first, int64_t last, bool zeroed, const float* residual,
+  void block_rows(const float* x, int64_t first, int64_t last, Rows zeroed, const float* residual,
                   float* y) const {
     const int64_t pixels = s_.y[2] * s_.y[3];
     cpu::SparseProduct p = weights_.product();
     p.x = x + first * row_;
+    p.tile = tile_;
     if (copies_) {
-      float* planes = cpu::scratch_of<float>(0, planes_.size() * size_t(plane_) + 32) + lead_;
-      for (size_t i = 0; i < planes_.size(); ++i)
-        fill(planes_[i], x, first, last + shift_, zeroed, planes + int64_t(i) * plane_);
+      const int64_t count = int64_t(planes_.size()) * taps_ * plane_ + 32;
+      float* planes = cpu::scratch_of<float>(0, size_t(count));
+      bool edges = zeroed != Rows{first, last};
+      if (zeroed == Rows() && !lines_) kernels_.zero(planes, count / 16 * 16), edges = false;
+      planes += lead_;
+      if (s_.stride == 1)
+        fill(x, first, last + shift_, edges, planes);
+      else
+        for (size_t i = 0; i < planes_.size(); ++i)
+          fill_phase(planes_[i], x, first, last + shift_, edges, planes + int64_t(i) * plane_);
       p.x = planes;
     }
     if (by_rows_) {
@@ -156,9 +185,28 @@ class SparseConvStep : public Step {
                      .relu = s_.relu && residual});
   }
 
-  // Rows [first, last) of a plane, zeros around, where none are yet.
-  void fill(const Plane& plane, const float* x, int64_t first, int64_t last, bool zeroed,
-            float* to) const {
+  // Rows [first, last) of all planes, those outside the image zero: `edges` where they are not yet.
+  void fill(const float* x, int64_t first, int64_t last, bool edges, float* to) const {
+    const int64_t h = s_.x[2], w = s_.x[3], pad = s_.padding;
+    const int64_t top = std::clamp(pad, first, last), bottom = std::clamp(h + pad, top, last);
+    kernels_.planes({.count = int64_t(channels_.size()),
+                     .channels = channels_.data(),
+                     .taps = taps_,
+                     .step = int(s_.dilation),
+                     .rows = bottom - top,
+                     .n = w,
+                     .x = x + (top - pad) * w,
+                     .x_step = h * w,
+                     .y = to,
+                     .y_step = plane_,
+                     .y_row = row_,
+                     .head = (top - first) * row_ + (lines_ ? 0 : pad),
+                     .tail = (last - bottom) * row_,
+                     .zeros = edges});
+  }
+  // The same of one phase's plane.
+  void fill_phase(const Plane& plane, const float* x, int64_t first, int64_t last, bool edges,
+                  float* to) const {
     const int64_t h = s_.x[2], w = s_.x[3], s = s_.stride;
     const int64_t above = s_.padding - plane.row, left = s_.padding - plane.column;
     // The plane's first row and column that lie in the image.
@@ -167,14 +215,13 @@ class SparseConvStep : public Step {
     const int64_t top = std::max(first, row);
     const int64_t bottom = std::min(last, (h + above + s - 1) / s);
     const int64_t count = std::min(row_ - column, (w + left + s - 1) / s - column);
-    const bool whole = top == first && bottom == last && count == row_ && s_.padding == 0;
-    if (!whole && !zeroed) kernels_.zero(to, plane_);
+    if (edges && (top > first || bottom < last)) kernels_.zero(to, plane_);
     if (top >= bottom || count <= 0) return;
     const float* from = x + plane.channel * h * w + (top * s - above) * w + column * s - left;
     float* out = to + (top - first) * row_ + column;
-    if (s == 1)
-      return kernels_.copy(
-          {.rows = bottom - top, .n = count, .x = from, .x_step = w, .y = out, .y_step = row_});
+    if (s == 2)
+      return kernels_.every_second(
+          {.rows = bottom - top, .n = count, .x = from, .x_step = s * w, .y = out, .y_step = row_});
     for (int64_t r = top; r < bottom; ++r, from += s * w, out += row_)
       for (int64_t j = 0; j < count; ++j) out[j] = from[j * s];
   }
@@ -194,11 +241,15 @@ class SparseConvStep : public Step {
   const cpu::SparseKernels& kernels_ = kernels_for(s_);
   cpu::SparseWeights weights_;
   std::vector<Plane> planes_;
-  int64_t lead_ = 0;   // floats before the first plane, for the place of rows in lines
-  int64_t shift_ = 0;  // rows of a plane that a window reaches down
-  int64_t row_ = 0;    // positions of a row of a plane
-  int64_t plane_ = 0;  // elements of a plane
-  int64_t block_ = 0;  // output rows at a time
+  std::vector<int32_t> channels_;  // of the planes
+  int taps_ = 1;                   // planes of a channel
+  bool lines_ = false;  // a plane for each tap, so that vectors lie in lines of the cache
+  int tile_ = 0;        // vectors at a time
+  int64_t lead_ = 0;    // floats before the first plane, for the place of rows in lines
+  int64_t shift_ = 0;   // rows of a plane that a window reaches down
+  int64_t row_ = 0;     // positions of a row of a plane
+  int64_t plane_ = 0;   // elements of a plane
+  int64_t block_ = 0;   // output rows at a time
   bool copies_ = false;
   bool by_rows_ = false;  // the product writes rows of pixels to their places
 };

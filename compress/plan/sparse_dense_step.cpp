@@ -14,7 +14,7 @@ namespace {
 // Parts of the columns, turned into lanes one after the other in one place: at most so many floats
 // of inputs that they stay near the first cache, and at least so many multiply-adds of a row that
 // picking its sums up again is little. Two parts pay wherever one is too large.
-constexpr int64_t part_floats = 10 * 1024, part_macs = 1200;
+constexpr int64_t part_floats = 7 * 1024, part_macs = 650;
 
 // Images in the lanes.
 class SparseLanesStep : public Step {
@@ -103,7 +103,9 @@ class SparseRowStep : public Step {
   }
   int64_t packed_bytes() const override { return weights_.bytes(); }
   int64_t parts(int64_t images) const override {
-    return parts_for(images * int64_t(weights_.values.size()), int64_t(weights_.order.size()));
+    // One vector of weights for each input: a weight takes as long as eight of a dense layer.
+    return parts_for(images * int64_t(weights_.values.size()), int64_t(weights_.order.size()),
+                     8000);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
     cpu::SparseRow r = weights_.row();

@@ -21,8 +21,9 @@ StepPtr sparse_pointwise_step(const ConvSpec& spec);
 std::vector<cpu::SparseForm> forms_for(const DenseSpec& spec);
 std::vector<cpu::SparseForm> forms_for(const ConvSpec& spec);
 
-// The quickest form for each size of batch; the kernel's name says what was measured.
-StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing);
+// The quickest form for each size of batch; the kernel's name says what was measured. Without
+// `one_image` single images run dense.
+StepPtr sparse_or_dense_step(const DenseSpec& spec, const Timing& timing, bool one_image = true);
 
 std::string micros(double us);  // "12.34 us"
 

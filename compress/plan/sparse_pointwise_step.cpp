@@ -12,8 +12,8 @@
 namespace pare::plan {
 namespace {
 
-// Floats of inputs at a time, near the first cache, and most vectors of pixels.
-constexpr int64_t block_floats = 8 * 1024, most_vectors = 6;
+// Floats of inputs at a time, near the first cache, and most pixels.
+constexpr int64_t block_floats = 8 * 1024, most_pixels = 96;
 
 class SparsePointwiseStep : public Step {
  public:
@@ -21,7 +21,7 @@ class SparsePointwiseStep : public Step {
       : in_(s.x[1]), out_(s.y[1]), pixels_(s.y[2] * s.y[3]), relu_(s.relu), residual_(s.residual) {
     const int64_t width = kernels_.width;
     const int64_t fitting =
-        std::clamp<int64_t>(block_floats / in_ / width, 1, most_vectors) * width;
+        std::clamp<int64_t>(block_floats / in_ / width, 1, most_pixels / width) * width;
     blocks_ = (pixels_ + fitting - 1) / fitting;
     block_ = ((pixels_ + blocks_ - 1) / blocks_ + width - 1) / width * width;
     blocks_ = (pixels_ + block_ - 1) / block_;

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "core/thread_pool.h"
+
 namespace pare::plan {
 namespace {
 
@@ -15,8 +17,11 @@ double micros_of(F&& run) {
 
 }  // namespace
 
-double time_step(const Step& step, const Frame& frame) {
-  return micros_of([&] { step.run(frame, 0, 1); });
+double time_step(const Step& step, const Frame& frame, int64_t parts) {
+  return micros_of([&] {
+    if (parts == 1) return step.run(frame, 0, 1);
+    parallel_for(parts, [&](int64_t part) { step.run(frame, part, parts); });
+  });
 }
 double time_plan(Plan::State& plan, const Tensor& x, Tensor& y) {
   return micros_of([&] { plan.run(x, y); });

@@ -10,15 +10,19 @@ namespace pare::plan {
 namespace {
 
 constexpr std::array<int64_t, 2> batches{1, 64};
+constexpr size_t many = 1;  // in `batches`
 
 // Microseconds of one run on each of `batches`.
 using Times = std::array<double, batches.size()>;
 struct Trial {
   Times sparse{}, dense{};
+  // For a loss within the noise a dense plan would lose the gains of other batches.
+  bool sparse_is_slower(size_t batch) const {
+    return sparse[batch] > noticeable_ratio * dense[batch];
+  }
   bool sparse_is_slower() const {
     for (size_t i = 0; i < batches.size(); ++i)
-      // For a loss within the noise a dense plan would lose the gains of other batches.
-      if (sparse[i] > noticeable_ratio * dense[i]) return true;
+      if (sparse_is_slower(i)) return true;
     return false;
   }
 };
@@ -60,24 +64,38 @@ bool holds(Plan::State& sparse, Plan::State& dense, const Timing& timing, Trial&
   return !trial.sparse_is_slower();
 }
 
+// What runs dense under `use`.
+const char* given_up(const SparseUse& use) {
+  if (use == dense_alone) return "every layer runs dense";
+  if (use.convolutions)
+    return use.one_image ? "sparse layers stay" : "one image runs dense layers dense";
+  return use.one_image ? "convolutions run dense" : "convolutions run dense, and one image all";
+}
+
 StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(SparseUse)>& make,
                             const Timing& timing) {
-  StatePtr dense = make(SparseUse::nowhere);
-  Trial all, trial;
-  if (holds(*sparse, *dense, timing, all)) {
-    sparse->account = account(all, "sparse layers stay");
+  StatePtr dense = make(dense_alone);
+  Trial first;
+  if (holds(*sparse, *dense, timing, first)) {
+    sparse->account = account(first, given_up({}));
     return sparse;
   }
-  if (sparse->sparse_dense && sparse->sparse_conv) {
-    StatePtr some = make(SparseUse::dense_layers);
-    if (some->sparse_dense && holds(*some, *dense, timing, trial)) {
-      some->account = account(trial, "sparse dense layers stay; with sparse convolutions ") +
-                      account(all, "convolutions run dense");
-      some->overruled = true;
+  const std::string before = account(first, "with fewer sparse layers ");
+  const bool both = sparse->sparse_dense && sparse->sparse_conv;
+  Trial trial = first;
+  for (const bool convolutions : {true, false}) {
+    if (!sparse->sparse_dense || (!convolutions && !both)) continue;
+    for (const bool one_image : {true, false}) {
+      const SparseUse use{true, convolutions, one_image};
+      if (use == SparseUse{} || (!one_image && trial.sparse_is_slower(many))) continue;
+      StatePtr some = make(use);
+      if (!some->sparse_dense || !holds(*some, *dense, timing, trial)) continue;
+      some->account = before + account(trial, given_up(use));
+      some->overruled = !convolutions;
       return some;
     }
   }
-  dense->account = account(all, "every layer runs dense");
+  dense->account = account(first, given_up(dense_alone));
   dense->overruled = true;
   return dense;
 }
@@ -85,14 +103,14 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
 }  // namespace
 
 StatePtr quickest_plan(const std::function<StatePtr(SparseUse)>& make, const Timing& timing) {
-  StatePtr chosen = make(SparseUse::everywhere);
+  StatePtr chosen = make({});
   if (!chosen->sparse_dense && !chosen->sparse_conv) return chosen;
   try {
     chosen = hold_against_dense(std::move(chosen), make, timing);
   } catch (const std::exception& e) {
     // A trial may be refused: by an op of the graph's own, whose images these are not, or by
     // memory.
-    chosen = make(SparseUse::everywhere);
+    chosen = make({});
     chosen->account = message("as each layer chose; it could not be timed: {}", e.what());
   }
   chosen->spare.clear();  // the memory of a trial's batch

@@ -63,6 +63,11 @@ Layer judge(const PrunableWeight& weight, const Criterion& criterion,
   return layer;
 }
 
+template <class Weights>
+void check_weights(const Weights& weights) {
+  check(!weights.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
+}
+
 void check_floor(double sparsity, int64_t gone, int64_t all, int64_t floor) {
   check(gone <= all - floor,
         "prune: a sparsity of {} leaves {} of {} weights or blocks, but {} must stay so that no "
@@ -121,14 +126,16 @@ void choose_in_rows(Layer& layer, double sparsity) {
 
 // Of every run of M columns in a row the N best stay.
 void choose_n_of_m(Layer& layer, const PruneStructure& structure) {
-  const int64_t rows = layer.grid.rows(), columns = layer.grid.columns();
+  const BlockGrid& grid = layer.grid;
   std::vector<Candidate> run;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; c += structure.of) {
-      const int64_t length = std::min<int64_t>(structure.of, columns - c);
+  for (int64_t r = 0; r < grid.rows(); ++r)
+    for (int64_t c = 0; c < grid.columns(); c += structure.of) {
+      const int64_t length = std::min<int64_t>(structure.of, grid.columns() - c);
       run.clear();
-      for (int64_t i = r * columns + c; i < r * columns + c + length; ++i)
-        run.push_back({layer.worth[size_t(i)], i});
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t element = grid.element(r, c + i);
+        run.push_back({layer.worth[size_t(element)], element});
+      }
       std::sort(run.begin(), run.end(), goes_before);
       const int64_t stay = (length * structure.keep + structure.of - 1) / structure.of;
       for (int64_t i = 0; i < length - stay; ++i) layer.keep[size_t(run[size_t(i)].index)] = 0;
@@ -198,7 +205,7 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
     layers.push_back(judge(w, criterion, options.structure));
     layers.back().floor = std::max<int64_t>(1, std::llround(least * double(layers.back().count())));
   }
-  check(!layers.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
+  check_weights(layers);
   if (options.structure.is_n_of_m()) {
     for (Layer& layer : layers) choose_n_of_m(layer, options.structure);
   } else if (options.scope == PruneScope::row) {
@@ -245,6 +252,7 @@ double sparsity_after(int round, int rounds, double sparsity) {
 std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample) {
+  check_weights(prunable_weights(graph));
   std::vector<PrunedLayer> layers;
   PruneOptions now = options;
   for (int round = 1; round <= rounds; ++round) {

@@ -31,7 +31,8 @@ struct SensitivityOptions {
 
 // Prunes each prunable weight alone to each sparsity (none falls below one block) and evaluates on
 // `examples`, ranking within rows where the criterion does. `criterion` has been prepared where it
-// needs data. `graph` stays as it is. Throws Error{usage} where a sparsity lies outside 0..1.
+// needs data. `graph` stays as it is. Throws Error{usage} where a sparsity lies outside 0..1,
+// Error{bad_input} where there is no weight to prune.
 Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Examples& examples,
                              const Preprocessing& preprocessing,
                              const SensitivityOptions& options = {});

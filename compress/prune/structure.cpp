@@ -45,11 +45,13 @@ const PruneStructure& checked(const PruneStructure& s) {
 }  // namespace
 
 BlockGrid::BlockGrid(const Shape& weight, const PruneStructure& structure)
-    : rows_(weight[0]),
-      columns_(weight.elements() / std::max<int64_t>(1, weight[0])),
+    : matrix_(weight),
       block_rows_(checked(structure).rows),
       block_columns_(structure.columns),
-      down_((rows_ + block_rows_ - 1) / block_rows_),
-      across_((columns_ + block_columns_ - 1) / block_columns_) {}
+      down_((rows() + block_rows_ - 1) / block_rows_),
+      across_((columns() + block_columns_ - 1) / block_columns_) {
+  for (int64_t i = 0; i < columns(); ++i)
+    block_of_.push_back(block_columns_ == 1 ? i : matrix_.column(i) / block_columns_);
+}
 
 }  // namespace pare

@@ -27,6 +27,12 @@ struct Blas {
   std::mutex mutex;
 };
 
+// Thrown as it is: the layer that happens to multiply first is not to blame.
+template <class... Args>
+void need(bool ok, std::string_view what, const Args&... args) {
+  if (!ok) throw Error(ErrorCode::usage, message(what, args...));
+}
+
 void load(Blas& blas, const std::string& library) {
   // Never over the user's own choice.
   if (current_isa() == Isa::avx512)
@@ -35,8 +41,8 @@ void load(Blas& blas, const std::string& library) {
     ::setenv("OPENBLAS_CORETYPE", "Haswell", 0);
   std::string why;
   void* handle = open_shared_library(library, why);
-  check(handle != nullptr, "PARE_BLAS: {} cannot be loaded: {}; install libopenblas0 or unset it",
-        library, why);
+  need(handle != nullptr, "PARE_BLAS: {} cannot be loaded: {}; install libopenblas0 or unset it",
+       library, why);
   const auto symbol = [&](const char* name) { return ::dlsym(handle, name); };
   blas.sgemm = reinterpret_cast<Sgemm>(symbol("cblas_sgemm"));
   blas.dgemm = reinterpret_cast<Dgemm>(symbol("cblas_dgemm"));
@@ -44,8 +50,8 @@ void load(Blas& blas, const std::string& library) {
   const auto config = reinterpret_cast<char* (*)()>(symbol("openblas_get_config"));
   const auto core = reinterpret_cast<char* (*)()>(symbol("openblas_get_corename"));
   const auto parallel = reinterpret_cast<int (*)()>(symbol("openblas_get_parallel"));
-  check(blas.sgemm && blas.dgemm && set_threads && config && core && parallel,
-        "PARE_BLAS: {} is no OpenBLAS", library);
+  need(blas.sgemm && blas.dgemm && set_threads && config && core && parallel,
+       "PARE_BLAS: {} is no OpenBLAS", library);
   set_threads(1);
   blas.needs_lock = parallel() == 0;
   blas.description = message("{}, core {}", config(), core());

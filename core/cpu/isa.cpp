@@ -28,7 +28,9 @@ Isa from_environment() {
   if (wanted.empty() || wanted == "avx512") return Isa::avx512;
   if (wanted == "avx2") return Isa::avx2;
   if (wanted == "scalar") return Isa::scalar;
-  fail(ErrorCode::usage, "PARE_ISA is '{}'; it takes scalar, avx2 or avx512", wanted);
+  // Not by fail(): the layer that happens to ask first is not to blame.
+  throw Error(ErrorCode::usage,
+              message("PARE_ISA is '{}'; it takes scalar, avx2 or avx512", wanted));
 }
 
 std::atomic<Isa>& used() {

@@ -32,8 +32,17 @@ struct Loops {
   // x[a * x_row + (j * stride + b) * channels + k].
   void (*max_pool_row)(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
                        int64_t channels, T* y);
-  // Its gradient, into the first largest element of each window; `add` to what dx holds, which
-  // windows that overlap need, or write every element of each window.
+  // One row of windows over one plain plane, whose rows are x_row apart: y[j] = max, or share times
+  // the sum, over a, b < kernel of x[a * x_row + j * stride + b]. In the order of the windows of
+  // nhwc pixels, so with their bits.
+  void (*max_plane_row)(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                        T* y);
+  void (*sum_plane_row)(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                        T share, T* y);
+  // Means of planes of so many pixels, one a channel; each summed in order.
+  void (*plane_means)(const T* x, int64_t channels, int64_t pixels, T* y);
+  // The gradient of max_pool_row, into the first largest element of each window; `add` to what dx
+  // holds, which windows that overlap need, or write every element of each window.
   void (*max_pool_row_gradient)(const T* x, int64_t x_row, int64_t kernel, int64_t stride,
                                 int64_t windows, int64_t channels, const T* y, const T* dy, T* dx,
                                 bool add);

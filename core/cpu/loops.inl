@@ -115,6 +115,76 @@ void max_pool_row_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride
     });
 }
 
+// The elements p[0], p[stride], ... of n lanes; nothing behind the last of them is read.
+template <int64_t stride, class T>
+Vec<T> load_lanes(const T* p, int n) {
+  constexpr int width = Vec<T>::width;
+  if constexpr (stride == 1) return n == width ? Vec<T>::load(p) : Vec<T>::load(p, n);
+  const int elements = 2 * n - 1;
+  return elements < width ? evens(Vec<T>::load(p, elements), Vec<T>::zero())
+                          : evens(Vec<T>::load(p), Vec<T>::load(p + width, elements - width));
+}
+
+// y[j] = f(v, y[j]) for the elements v of window j in turn, from first(v) on.
+template <int64_t stride, class T, class First, class F>
+void over_plane_row(const T* x, int64_t x_row, int64_t kernel, int64_t windows, T* y, First first,
+                    F f) {
+  constexpr int width = Vec<T>::width;
+  const auto run = [&](int64_t j, auto n) {
+    const T* at = x + j * stride;
+    Vec<T> value = first(load_lanes<stride>(at, n));
+    for (int64_t a = 0; a < kernel; ++a)
+      for (int64_t b = 0; b < kernel; ++b)
+        value = f(load_lanes<stride>(at + a * x_row + b, n), value);
+    n == width ? value.store(y + j) : value.store(y + j, n);
+  };
+  int64_t j = 0;
+  for (; j + width <= windows; j += width) run(j, std::integral_constant<int, width>());
+  if (j < windows) run(j, int(windows - j));
+}
+template <class T, class First, class F>
+void over_plane_row(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                    T* y, First first, F f) {
+  if (stride == 1) return over_plane_row<1>(x, x_row, kernel, windows, y, first, f);
+  if (stride == 2) return over_plane_row<2>(x, x_row, kernel, windows, y, first, f);
+  for (int64_t j = 0; j < windows; ++j)
+    over_plane_row<1>(x + j * stride, x_row, kernel, 1, y + j, first, f);
+}
+
+template <class T>
+void max_plane_row_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                        T* y) {
+  over_plane_row(
+      x, x_row, kernel, stride, windows, y, [](Vec<T> v) { return v; },
+      [](Vec<T> v, Vec<T> top) { return max(v, top); });
+}
+
+template <class T>
+void sum_plane_row_loop(const T* x, int64_t x_row, int64_t kernel, int64_t stride, int64_t windows,
+                        T share, T* y) {
+  over_plane_row(
+      x, x_row, kernel, stride, windows, y, [](Vec<T>) { return Vec<T>::zero(); },
+      [](Vec<T> v, Vec<T> sum) { return sum + v; });
+  for (int64_t j = 0; j < windows; ++j) y[j] *= share;
+}
+
+// Eight channels side by side, for a sum in order waits for its last addition.
+template <class T>
+void plane_means_loop(const T* x, int64_t channels, int64_t pixels, T* y) {
+  constexpr int64_t side = 8;
+  for (int64_t c = 0; c < channels; c += side) {
+    const int64_t n = std::min(side, channels - c);
+    T sum[side] = {};
+    if (n == side)
+      for (int64_t p = 0; p < pixels; ++p)
+        for (int64_t k = 0; k < side; ++k) sum[k] += x[(c + k) * pixels + p];
+    else
+      for (int64_t k = 0; k < n; ++k)
+        for (int64_t p = 0; p < pixels; ++p) sum[k] += x[(c + k) * pixels + p];
+    for (int64_t k = 0; k < n; ++k) y[c + k] = sum[k] / T(pixels);
+  }
+}
+
 template <class T, bool add>
 void max_pool_window_gradient(const T* x, int64_t x_row, int64_t kernel, int64_t channels,
                               const T* y, const T* dy, T* dx) {
@@ -299,13 +369,23 @@ double sum_of_squares_loop(const T* x, int64_t n) {
 }
 
 template <class T>
-constexpr Loops<T> loop_table{pointwise_loop<T>,     pointwise_gradient_loop<T>,
-                              add_loop<T>,           masked_sums_loop<T>,
-                              max_pool_row_loop<T>,  max_pool_row_gradient_loop<T>,
-                              moments_loop<T>,       affine_loop<T>,
-                              norm_sums_loop<T>,     norm_gradient_loop<T>,
-                              sgd_loop<T>,           adam_loop<T>,
-                              zero_masked_loop<T>,   all_finite_loop<T>,
+constexpr Loops<T> loop_table{pointwise_loop<T>,
+                              pointwise_gradient_loop<T>,
+                              add_loop<T>,
+                              masked_sums_loop<T>,
+                              max_pool_row_loop<T>,
+                              max_plane_row_loop<T>,
+                              sum_plane_row_loop<T>,
+                              plane_means_loop<T>,
+                              max_pool_row_gradient_loop<T>,
+                              moments_loop<T>,
+                              affine_loop<T>,
+                              norm_sums_loop<T>,
+                              norm_gradient_loop<T>,
+                              sgd_loop<T>,
+                              adam_loop<T>,
+                              zero_masked_loop<T>,
+                              all_finite_loop<T>,
                               sum_of_squares_loop<T>};
 
 }  // namespace

@@ -42,6 +42,11 @@ struct Vec<float> {
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
   // a < 0 ? 0 : a; NaN stays.
   friend Vec max0(Vec a) { return {_mm512_max_ps(_mm512_setzero_ps(), a.v)}; }
+  // Elements 0, 2, 4, ... of a and then of b.
+  friend Vec evens(Vec a, Vec b) {
+    const __m512i i = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    return {_mm512_permutex2var_ps(a.v, i, b.v)};
+  }
   // a > b or a is NaN ? a : b, so that NaN of either stays.
   friend Vec max(Vec a, Vec b) {
     const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
@@ -68,6 +73,9 @@ struct Vec<double> {
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm512_max_pd(_mm512_setzero_pd(), a.v)}; }
+  friend Vec evens(Vec a, Vec b) {
+    return {_mm512_permutex2var_pd(a.v, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b.v)};
+  }
   friend Vec max(Vec a, Vec b) {
     const __mmask8 nan = _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q);
     return {_mm512_mask_mov_pd(_mm512_max_pd(a.v, b.v), nan, a.v)};
@@ -170,6 +178,10 @@ struct Vec<float> {
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_ps(_mm256_setzero_ps(), a.v)}; }
+  friend Vec evens(Vec a, Vec b) {
+    const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
+    return {_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8))};
+  }
   friend Vec max(Vec a, Vec b) {
     const auto nan = _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q);
     return {_mm256_blendv_ps(_mm256_max_ps(a.v, b.v), a.v, nan)};
@@ -192,6 +204,9 @@ struct Vec<double> {
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }
   friend Vec max0(Vec a) { return {_mm256_max_pd(_mm256_setzero_pd(), a.v)}; }
+  friend Vec evens(Vec a, Vec b) {
+    return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)};
+  }
   friend Vec max(Vec a, Vec b) {
     const auto nan = _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q);
     return {_mm256_blendv_pd(_mm256_max_pd(a.v, b.v), a.v, nan)};
@@ -240,9 +255,12 @@ struct Vec {
     for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] < 0 ? 0 : a.v[i];
     return a;
   }
+  friend Vec evens(Vec a, Vec b) { return {{a.v[0], a.v[2], b.v[0], b.v[2]}}; }
   friend Vec max(Vec a, Vec b) {
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] > b.v[i] || a.v[i] != a.v[i] ? a.v[i] : b.v[i];
-    return a;
+    // Two selections in a row: one with || is a branch a lane.
+    for (int i = 0; i < 4; ++i) b.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    for (int i = 0; i < 4; ++i) b.v[i] = a.v[i] != a.v[i] ? a.v[i] : b.v[i];
+    return b;
   }
   friend Vec if_equal(Vec a, Vec b, Vec x, Vec y) {
     for (int i = 0; i < 4; ++i) x.v[i] = a.v[i] == b.v[i] ? x.v[i] : y.v[i];

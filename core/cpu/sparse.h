@@ -57,10 +57,11 @@ struct SparseProduct {
   int64_t outputs = 0;               // the last block may hold fewer than its rows
   const int32_t* starts = nullptr;   // [blocks + 1], into offsets
   const int32_t* offsets = nullptr;  // of each stored column, in elements of x; slices: [..][rows]
-  const int32_t* order = nullptr;    // slices: [outputs], the output of each row
-  const float* values = nullptr;     // [stored][run][rows]
-  const float* bias = nullptr;       // [outputs], or null
-  ptrdiff_t run_step = 0;            // between the inputs of one column
+  const uint16_t* short_offsets = nullptr;  // slices: in place of offsets where all are below 2^16
+  const int32_t* order = nullptr;           // slices: [outputs], the output of each row
+  const float* values = nullptr;            // [stored][run][rows]
+  const float* bias = nullptr;              // [outputs], or null
+  ptrdiff_t run_step = 0;                   // between the inputs of one column
   bool relu = false;
   const float* x = nullptr;
   int64_t positions = 0;  // at q = 0, 1, ... of x and of y; or, where a row is given:
@@ -70,6 +71,7 @@ struct SparseProduct {
   ptrdiff_t y_step = 0;             // between outputs
   const float* residual = nullptr;  // lies as y does
   bool load_y = false;  // sums go on from what y holds; positions are then one tile, 2 vectors
+  int tile = 0;  // vectors at a time at most: fewer where their inputs would leave the first cache
 };
 
 // One vector of inputs times blocks of eight outputs, the outputs in the lanes. Blocks are ordered
@@ -97,7 +99,26 @@ struct SparseSampled {
   bool add = false;
 };
 
-// Rows of pixels into a zero-padded plane, or out of one: y[i][0:n] = act(x[i][0:n] + residual).
+// Images into zero-padded planes, one for each of some channels, or three, shifted for each tap of
+// a row of a filter:
+//   y[(i * taps + t) * y_step + head + r * y_row + j] = x[channels[i] * x_step + r * n + j + shift]
+// for r < rows, j < n, shift = (t - 1) * step of three taps, else 0; zero where j + shift leaves
+// the row. Three taps take y_row == n, a multiple of the lanes. The first `head` elements of a
+// plane and `tail` behind its last row become zero too, where `zeros` says so. What lies between
+// rows must be zero; up to a vector of it is written, also behind a plane.
+struct SparsePlanes {
+  int64_t count = 0;
+  const int32_t* channels = nullptr;  // [count]
+  int taps = 1, step = 0;
+  int64_t rows = 0, n = 0;
+  const float* x = nullptr;
+  ptrdiff_t x_step = 0;
+  float* y = nullptr;
+  ptrdiff_t y_step = 0, y_row = 0, head = 0, tail = 0;
+  bool zeros = false;
+};
+
+// Rows of pixels out of a plane: y[i][0:n] = act(x[i][0:n] + residual).
 struct SparseCopy {
   int64_t rows = 0, n = 0;
   const float* x = nullptr;
@@ -109,7 +130,8 @@ struct SparseCopy {
 };
 
 struct SparseKernels {
-  int width;  // lanes of a vector
+  int width;      // lanes of a vector
+  int most_step;  // of SparsePlanes
   void (*product)(const SparseProduct&);
   void (*row)(const SparseRow&);
   // Rows into lanes (8, 16, 32 or 64 of them are quickest), and back; x and y lie apart:
@@ -120,7 +142,10 @@ struct SparseKernels {
   void (*from_lanes)(const float* x, int64_t rows, int64_t columns, int64_t lanes, float* y,
                      ptrdiff_t y_step);
   void (*sampled)(const SparseSampled&);
+  void (*planes)(const SparsePlanes&);
   void (*copy)(const SparseCopy&);
+  // y[i][j] = x[i][2 * j] for j < n, without residual or act; y becomes zero up to a whole vector.
+  void (*every_second)(const SparseCopy&);
   void (*zero)(float* x, int64_t n);  // n a multiple of 16
 };
 const SparseKernels& sparse_kernels_scalar();

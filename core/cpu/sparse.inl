@@ -1,6 +1,9 @@
 // The sparse kernels, compiled once per instruction set (see sparse.h).
+#include <type_traits>
+
 #include "core/cpu/simd.h"
 #include "core/cpu/sparse.h"
+#include "core/cpu/sparse_planes.inl"
 #include "core/cpu/sparse_slices.inl"
 #include "core/cpu/transpose.inl"
 
@@ -21,14 +24,7 @@ constexpr int most_vectors(SparseForm form) {
 template <SparseForm form, int vectors, bool part, bool apart>
 [[gnu::noinline]] void blocks_tile(const SparseProduct s, const Places& places, int lanes) {
   constexpr int rows = shape_of(form).rows, run = shape_of(form).run;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const float* x[vectors];
-  ptrdiff_t at[vectors];  // in y
-#pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
-    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
-  }
+  const Tile<vectors, part, apart> tile(s, places, lanes);
   const int32_t* offset = s.offsets + s.starts[0];
   const float* w = s.values + int64_t(s.starts[0]) * run * rows;
   for (int64_t o = 0, b = 0; o < s.outputs; o += rows, ++b) {
@@ -38,7 +34,7 @@ template <SparseForm form, int vectors, bool part, bool apart>
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 8
       for (int j = 0; j < vectors; ++j)
-        acc[r][j] = s.load_y && r < left ? load(s.y + (o + r) * s.y_step + at[j]) : V::zero();
+        acc[r][j] = s.load_y && r < left ? tile.load_y(tile.y + (o + r) * s.y_step, j) : V::zero();
     for (const int32_t* const end = s.offsets + s.starts[b + 1]; offset != end;
          ++offset, w += run * rows) {
       ptrdiff_t in = *offset;
@@ -46,7 +42,7 @@ template <SparseForm form, int vectors, bool part, bool apart>
       for (int k = 0; k < run; ++k, in += s.run_step) {
         V column[vectors];
 #pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) column[j] = load(x[j] + in);
+        for (int j = 0; j < vectors; ++j) column[j] = tile.load_x(in, j);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const V weight = V::set(w[k * rows + r]);
@@ -57,54 +53,73 @@ template <SparseForm form, int vectors, bool part, bool apart>
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r)
-      if (r < left) finish<vectors, part>(s, acc[r], o + r, at, lanes);
+      if (r < left) finish(s, tile, acc[r], o + r);
   }
 }
 
+// Tiles of as many vectors each.
 template <SparseForm form, int vectors, bool part, bool apart>
-void sparse_tile(const SparseProduct& s, const Places& places, int lanes) {
-  if constexpr (form == SparseForm::slices)
-    slices_tile<vectors, part, apart>(s, places, lanes);
-  else
-    blocks_tile<form, vectors, part, apart>(s, places, lanes);
+void sparse_tiles(const SparseProduct& s, const Places* places, int tiles, int lanes) {
+  if constexpr (form != SparseForm::slices)
+    for (int t = 0; t < tiles; ++t) blocks_tile<form, vectors, part, apart>(s, places[t], lanes);
+  else {
+    const auto run = [&](auto several) {
+      if (s.short_offsets)
+        slices_tiles<vectors, part, apart, several>(s, s.short_offsets, places, tiles, lanes);
+      else
+        slices_tiles<vectors, part, apart, several>(s, s.offsets, places, tiles, lanes);
+    };
+    tiles > 1 ? run(std::true_type{}) : run(std::false_type{});
+  }
 }
-
-// A tile of `wanted` vectors of positions.
 template <SparseForm form, int vectors>
-void sparse_tiles(int wanted, const SparseProduct& s, const Places& places) {
+void sparse_tiles(int wanted, bool apart, const SparseProduct& s, const Places* places, int tiles) {
   if constexpr (vectors > 1)
-    if (wanted != vectors) return sparse_tiles<form, vectors - 1>(wanted, s, places);
-  bool apart = false;
-  for (int j = 1; j < vectors; ++j)
-    apart = apart || places.x[j] != places.x[0] + j * V::width ||
-            places.y[j] != places.y[0] + j * V::width;
+    if (wanted != vectors) return sparse_tiles<form, vectors - 1>(wanted, apart, s, places, tiles);
   if (apart)
-    sparse_tile<form, vectors, false, true>(s, places, 0);
+    sparse_tiles<form, vectors, false, true>(s, places, tiles, 0);
   else
-    sparse_tile<form, vectors, false, false>(s, places, 0);
+    sparse_tiles<form, vectors, false, false>(s, places, tiles, 0);
 }
 
 // The vectors of each row are cut into nearly equal tiles across rows; the last vector of a row
 // moves back to end with it, and computes some positions again. Fewer positions than lanes are
-// masked.
+// masked. Where positions do not fall into rows, some like tiles go together.
 template <SparseForm form>
 void product_of(const SparseProduct& s) {
-  constexpr int most = most_vectors(form);
-  Places places{};
-  if (s.positions < V::width) return sparse_tile<form, 1, true, false>(s, places, int(s.positions));
+  constexpr int most = most_vectors(form), most_tiles = 8;
+  Places places[most_tiles];
+  places[0] = {};
+  if (s.positions < V::width)
+    return sparse_tiles<form, 1, true, false>(s, places, 1, int(s.positions));
+  const int widest = s.tile ? std::min(s.tile, most) : most;
   const int64_t row = s.row ? s.row : s.positions, in_row = (row + V::width - 1) / V::width;
-  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + most - 1) / most;
+  const int64_t vectors = s.positions / row * in_row, tiles = (vectors + widest - 1) / widest;
+  const int together = s.row || s.tile ? 1 : most_tiles;
   int64_t v = 0, i = 0, j = 0;  // of the next vector: its row, and its place there
+  int held = 0, count = 0;      // tiles, and vectors of each
+  bool held_apart = false;
+  const auto flush = [&] {
+    if (held) sparse_tiles<form, most>(count, held_apart, s, places, held);
+    held = 0;
+  };
   for (int64_t t = 0; t < tiles; ++t) {
+    Places tile;
     const int64_t first = v;
+    bool apart = false;
     for (const int64_t last = vectors * (t + 1) / tiles; v < last; ++v) {
-      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width;
-      places.x[v - first] = i * s.x_row + q;
-      places.y[v - first] = i * row + q;
+      const int64_t q = j + 1 == in_row ? row - V::width : j * V::width, at = v - first;
+      tile.x[at] = i * s.x_row + q;
+      tile.y[at] = i * row + q;
+      apart = apart || tile.x[at] != tile.x[0] + at * V::width ||
+              tile.y[at] != tile.y[0] + at * V::width;
       if (++j == in_row) j = 0, ++i;
     }
-    sparse_tiles<form, most>(int(v - first), s, places);
+    if (held == together || v - first != count || apart != held_apart) flush();
+    count = int(v - first), held_apart = apart;
+    places[held++] = tile;
   }
+  flush();
 }
 
 void sparse_product(const SparseProduct& s) {
@@ -234,6 +249,7 @@ void copy_rows(const SparseCopy c) {
     return v;
   };
   for (int64_t i = 0; i < c.rows; ++i, x += c.x_step, y += c.y_step) {
+#pragma GCC unroll 4
     for (int64_t j = 0; j < whole; j += V::width)
       take(V::load(x + j), residual ? V::load(r + j) : V::zero()).store(y + j);
     if (left)
@@ -253,8 +269,9 @@ void zero_out(float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += V::width) V::zero().store(x + i);
 }
 
-constexpr SparseKernels sparse_table{V::width,   sparse_product, sparse_row,  to_lanes,
-                                     from_lanes, sparse_sampled, sparse_copy, zero_out};
+constexpr SparseKernels sparse_table{V::width,    Aside::most,  sparse_product, sparse_row,
+                                     to_lanes,    from_lanes,   sparse_sampled, sparse_planes,
+                                     sparse_copy, every_second, zero_out};
 
 }  // namespace
 }  // namespace pare::cpu

@@ -1,6 +1,6 @@
 // The product of single weights in slices (see sparse.h): four rows side by side, each with columns
 // of its own. A weight costs a load of x for each multiply-add, and the loads set the pace: weights
-// come by four, offsets by two.
+// come by four, offsets of 16 bits too, else by two.
 #pragma once
 
 #include <cstring>
@@ -16,88 +16,139 @@ struct Places {
   ptrdiff_t x[8], y[8];
 };
 
-// Two offsets in one load; none is negative.
-inline void two_offsets(const int32_t* p, size_t* to) {
-  uint64_t both;
-  std::memcpy(&both, p, sizeof both);
+// A slice's four offsets, none negative, in one load or two.
+template <class Offset>
+inline void four_offsets(const Offset* p, size_t* to) {
+  constexpr int bits = 8 * sizeof(Offset), in_load = 64 / bits;
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i += in_load) {
+    uint64_t all;
+    std::memcpy(&all, p + i, sizeof all);
+#pragma GCC unroll 4
+    for (int k = 0; k < in_load; ++k) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  to[0] = both >> 32, to[1] = uint32_t(both);
+      to[i + k] = Offset(all >> (64 - bits - k * bits));
 #else
-  to[0] = uint32_t(both), to[1] = both >> 32;
+      to[i + k] = Offset(all >> (k * bits));
 #endif
+    }
+  }
 }
 
-// The end of a row: y = act(sum + bias + residual).
-template <int vectors, bool part>
-inline void finish(const SparseProduct& s, Vec<float> (&v)[vectors], int64_t output,
-                   const ptrdiff_t (&at)[vectors], int lanes) {
+// A tile of positions: vectors that adjoin, or (apart) lie where they are said to, or the first
+// `lanes` of one vector (part). Vectors that adjoin share one address: registers are few.
+template <int vectors, bool part, bool apart>
+struct Tile {
   using V = Vec<float>;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
+  static constexpr int addresses = apart ? vectors : 1;
+  const float* x[addresses];
+  float* y;
+  ptrdiff_t at_y[addresses];
+  int lanes;
+
+  Tile(const SparseProduct& s, const Places& places, int n) : y(s.y + places.y[0]), lanes(n) {
+#pragma GCC unroll 8
+    for (int j = 0; j < addresses; ++j)
+      x[j] = s.x + places.x[j], at_y[j] = places.y[j] - places.y[0];
+  }
+  // Vector j of a row of x, of y or of what lies as y does.
+  V load_x(ptrdiff_t row, int j) const {
+    return load(apart ? x[j] + row : x[0] + row + j * V::width);
+  }
+  V load_y(const float* row, int j) const { return load(row + at(j)); }
+  void store_y(V v, float* row, int j) const {
+    if (part)
+      v.store(row + at(j), lanes);
+    else
+      v.store(row + at(j));
+  }
+
+ private:
+  V load(const float* p) const { return part ? V::load(p, lanes) : V::load(p); }
+  ptrdiff_t at(int j) const { return apart ? at_y[j] : j * V::width; }
+};
+
+// The end of a row: y = act(sum + bias + residual).
+template <int vectors, bool part, bool apart>
+inline void finish(const SparseProduct& s, const Tile<vectors, part, apart>& tile,
+                   Vec<float> (&v)[vectors], int64_t output) {
+  using V = Vec<float>;
   const auto all = [&](auto f) {
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) f(j);
   };
   const int64_t row = output * s.y_step;
   if (s.bias) all([&, bias = V::set(s.bias[output])](int j) { v[j] = v[j] + bias; });
-  if (s.residual) all([&](int j) { v[j] = v[j] + load(s.residual + row + at[j]); });
+  if (s.residual)
+    all([&, from = s.residual + (tile.y - s.y) + row](int j) {
+      v[j] = v[j] + tile.load_y(from, j);
+    });
   if (s.relu) all([&](int j) { v[j] = max0(v[j]); });
-  all([&](int j) {
-    if (part)
-      v[j].store(s.y + row + at[j], lanes);
-    else
-      v[j].store(s.y + row + at[j]);
-  });
+  all([&](int j) { tile.store_y(v[j], tile.y + row, j); });
 }
 
-// All slices over a tile of positions: vectors that adjoin, or (apart) lie where they are said to;
-// or the first `lanes` of one vector (part). By value: what is stored could otherwise be the
-// arguments.
-template <int vectors, bool part, bool apart>
-[[gnu::noinline]] void slices_tile(const SparseProduct s, const Places& places, int lanes) {
+// One slice over one tile. Moves w and offset to the next slice.
+template <int vectors, bool part, bool apart, class Offset>
+[[gnu::always_inline]] inline void slice(const SparseProduct& s,
+                                         const Tile<vectors, part, apart>& tile,
+                                         const int32_t* output, const float* end, const float*& w,
+                                         const Offset*& offset) {
   constexpr int rows = shape_of(SparseForm::slices).rows;
   using V = Vec<float>;
-  const auto load = [&](const float* p) { return part ? V::load(p, lanes) : V::load(p); };
-  const float* x[vectors];
-  ptrdiff_t at[vectors];  // in y
+  V acc[rows][vectors];
+  if (s.load_y) {
 #pragma GCC unroll 8
-  for (int j = 0; j < vectors; ++j) {
-    x[j] = s.x + (apart ? places.x[j] : places.x[0] + j * V::width);
-    at[j] = apart ? places.y[j] : places.y[0] + j * V::width;
+    for (int r = 0; r < rows; ++r) {
+      const float* y = tile.y + output[r] * s.y_step;
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = tile.load_y(y, j);
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
   }
+  for (; w != end; w += rows, offset += rows) {
+    size_t in[rows];
+    four_offsets(offset, in);
+    const V fours = V::fours(w);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const V weight = fours.of_four(r);
+#pragma GCC unroll 8
+      for (int j = 0; j < vectors; ++j) acc[r][j] = fma(tile.load_x(in[r], j), weight, acc[r][j]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) finish(s, tile, acc[r], output[r]);
+}
+
+// All slices over one tile, or each over several before the next, so that lines of y which tiles
+// share are whole when they leave the first cache. By value: what is stored could otherwise be the
+// arguments.
+template <int vectors, bool part, bool apart, bool several, class Offset>
+[[gnu::noinline]] void slices_tiles(const SparseProduct s, const Offset* offset,
+                                    const Places* places, int tiles, int lanes) {
+  constexpr int rows = shape_of(SparseForm::slices).rows;
   const int64_t slices = (s.outputs + rows - 1) / rows;
   const float* w = s.values + int64_t(s.starts[0]) * rows;
-  const int32_t* offset = s.offsets + int64_t(s.starts[0]) * rows;
+  offset += int64_t(s.starts[0]) * rows;
+  const Tile<vectors, part, apart> only(s, places[0], lanes);
   for (int64_t b = 0; b < slices; ++b) {
     const int32_t* output = s.order + b * rows;
-    V acc[rows][vectors];
-    if (s.load_y) {
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        const float* y = s.y + output[r] * s.y_step;
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = load(y + at[j]);
+    const float* const end = s.values + int64_t(s.starts[b + 1]) * rows;
+    if constexpr (several) {
+      const float* const first = w;
+      const Offset* const first_offset = offset;
+      for (int t = 0; t < tiles; ++t) {
+        const Tile<vectors, part, apart> tile(s, places[t], lanes);
+        w = first, offset = first_offset;
+        slice(s, tile, output, end, w, offset);
       }
     } else {
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = V::zero();
+      slice(s, only, output, end, w, offset);
     }
-    for (const float* const end = s.values + int64_t(s.starts[b + 1]) * rows; w != end;
-         w += rows, offset += rows) {
-      size_t in[rows];
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; r += 2) two_offsets(offset + r, in + r);
-      const V fours = V::fours(w);
-#pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        const V weight = fours.of_four(r);
-#pragma GCC unroll 8
-        for (int j = 0; j < vectors; ++j) acc[r][j] = fma(load(x[j] + in[r]), weight, acc[r][j]);
-      }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) finish<vectors, part>(s, acc[r], output[r], at, lanes);
   }
 }
 

@@ -75,6 +75,10 @@ SparseWeights pack_slices(int64_t outputs, int64_t columns, const float* bias, c
       }
     s.starts.push_back(s.starts.back() + length);
   }
+  if (std::all_of(s.offsets.begin(), s.offsets.end(), [](int32_t o) { return o < 1 << 16; })) {
+    s.short_offsets.assign(s.offsets.begin(), s.offsets.end());
+    s.offsets = {};
+  }
   return s;
 }
 
@@ -110,6 +114,7 @@ SparseProduct SparseWeights::product() const {
   SparseProduct p;
   p.form = form, p.outputs = outputs, p.order = order.data();
   p.starts = starts.data(), p.offsets = offsets.data();
+  p.short_offsets = short_offsets.empty() ? nullptr : short_offsets.data();
   p.values = values.data(), p.bias = bias.data();
   return p;
 }

@@ -12,11 +12,13 @@ struct SparseWeights {
   SparseForm form = SparseForm::rows;
   int64_t outputs = 0;
   std::vector<int32_t> starts, offsets;
+  std::vector<uint16_t> short_offsets;  // of slices, in place of offsets where they suffice
   std::vector<float> values, bias;
   std::vector<int32_t> order;  // of slices and of SparseRow
 
   int64_t bytes() const {
-    return int64_t((starts.size() + offsets.size() + values.size() + order.size()) * 4);
+    return int64_t((starts.size() + offsets.size() + values.size() + order.size()) * 4 +
+                   short_offsets.size() * 2);
   }
   SparseProduct product() const;
   SparseRow row() const;

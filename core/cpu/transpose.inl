@@ -1,6 +1,6 @@
 // Rows of a matrix into the lanes of vectors, and back, in registers. On the side of the lanes the
-// usual steps are known when this is compiled, so that addresses cost nothing; the other side goes
-// by strips of whole lines of the cache, for its rows can share a few sets.
+// usual steps are known when this is compiled, so that addresses cost nothing. The other side goes
+// by few rows at a time and long strips of them, for rows 4 KiB apart share a set of the cache.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,6 @@
 
 namespace pare::cpu {
 namespace {
-
-constexpr int64_t strip = 32;
 
 // Four columns of `square` rows, row(k) pointing at row k's, become four rows: out(c)[k].
 #if defined(__AVX2__)
@@ -55,45 +53,18 @@ inline void turn(Row row, Out out) {
 }
 #endif
 
-// As turn, of as many rows as fill a line of the cache.
-constexpr int64_t line = 16;
-#if defined(__AVX512F__)
-constexpr int64_t across = 8;
-template <class Row, class Out>
-inline void turn_line(Row row, Out out) {
-  __m512 a[4];
-#pragma GCC unroll 4
-  for (int k = 0; k < 4; ++k) {
-    const auto two = [&](int i) {
-      return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row(i))),
-                                  _mm_loadu_ps(row(i + 4)), 1);
-    };
-    a[k] = _mm512_insertf32x8(_mm512_castps256_ps512(two(k)), two(k + 8), 1);
-  }
-  const __m512 b = _mm512_unpacklo_ps(a[0], a[1]), c = _mm512_unpackhi_ps(a[0], a[1]);
-  const __m512 d = _mm512_unpacklo_ps(a[2], a[3]), e = _mm512_unpackhi_ps(a[2], a[3]);
-  _mm512_storeu_ps(out(0), _mm512_shuffle_ps(b, d, 0x44));
-  _mm512_storeu_ps(out(1), _mm512_shuffle_ps(b, d, 0xee));
-  _mm512_storeu_ps(out(2), _mm512_shuffle_ps(c, e, 0x44));
-  _mm512_storeu_ps(out(3), _mm512_shuffle_ps(c, e, 0xee));
-}
-#else
-constexpr int64_t across = 4;
-template <class Row, class Out>
-inline void turn_line(Row row, Out out) {
-#pragma GCC unroll 4
-  for (int64_t h = 0; h < line; h += square)
-    turn([&](int k) { return row(int(h) + k); }, [&](int c) { return out(c) + h; });
-}
-#endif
+constexpr int64_t line = 16;  // rows that fill a line of the cache
+
+// Columns, or rows, that take half of the first cache on the side of the lanes.
+constexpr int64_t strip(int64_t lanes) { return std::max<int64_t>(4096 / lanes / line, 1) * line; }
 
 // Squares that lie across an end of the matrix move back to end with it.
 template <int64_t known>
 void rows_to_lanes(const float* x, int64_t rows, int64_t columns, ptrdiff_t x_step, float* y,
                    int64_t given) {
   const int64_t lanes = known ? known : given;
-  for (int64_t j0 = 0; j0 < columns; j0 += strip) {
-    const int64_t end = std::min(columns, j0 + strip);
+  for (int64_t j0 = 0; j0 < columns; j0 += strip(lanes)) {
+    const int64_t end = std::min(columns, j0 + strip(lanes));
     if (rows < square || columns < square) {
       for (int64_t j = j0; j < end; ++j)
         for (int64_t i = 0; i < rows; ++i) y[j * lanes + i] = x[i * x_step + j];
@@ -121,24 +92,23 @@ template <int64_t known>
 void lanes_to_rows(const float* x, int64_t rows, int64_t columns, float* y, ptrdiff_t y_step,
                    int64_t given) {
   const int64_t lanes = known ? known : given;
-  for (int64_t i0 = 0; i0 < rows; i0 += strip) {
-    const int64_t end = std::min(rows, i0 + strip);
-    if (rows < line || columns < across) {
+  for (int64_t i0 = 0; i0 < rows; i0 += strip(lanes)) {
+    const int64_t end = std::min(rows, i0 + strip(lanes));
+    if (rows < line || columns < 4) {
       for (int64_t j = 0; j < columns; ++j)
         for (int64_t i = i0; i < end; ++i) y[j * y_step + i] = x[i * lanes + j];
       continue;
     }
-    for (int64_t j0 = 0; j0 < columns; j0 += across) {
-      const int64_t j = std::min(j0, columns - across);
-      float* to[across];
-#pragma GCC unroll 8
-      for (int k = 0; k < across; ++k) to[k] = y + (j + k) * y_step;
+    for (int64_t j0 = 0; j0 < columns; j0 += 4) {
+      const int64_t j = std::min(j0, columns - 4);
+      float* to[4];
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) to[k] = y + (j + k) * y_step;
       const auto at = [&](int64_t i) {
         const float* from = x + i * lanes + j;
-#pragma GCC unroll 2
-        for (int q = 0; q < across; q += 4)
-          turn_line([&](int k) { return from + k * lanes + q; },
-                    [&](int c) { return to[q + c] + i; });
+#pragma GCC unroll 4
+        for (int64_t h = 0; h < line; h += square)
+          turn([&](int k) { return from + (h + k) * lanes; }, [&](int c) { return to[c] + i + h; });
       };
       int64_t i = i0;
       for (; i + line <= end; i += line) at(i);

@@ -3,18 +3,12 @@
 #include "autograd/gradcheck.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "core/random.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(const Shape& shape, uint64_t seed) {
-  const Tensor t = Tensor::empty(shape, DType::f64);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<double>()[i] = rng.normal();
-  return t;
-}
 
 // Element of a plain copy.
 double at(const Tensor& t, int64_t n, int64_t c, int64_t h, int64_t w) {
@@ -25,7 +19,7 @@ double at(const Tensor& t, int64_t n, int64_t c, int64_t h, int64_t w) {
 }  // namespace
 
 TEST_CASE("slice and pad move the right elements, in both formats, and have gradients") {
-  const Tensor x = noise({2, 3, 5, 7}, 1);
+  const Tensor x = normals<double>({2, 3, 5, 7}, 1);
   for (const Format format : {Format::plain, Format::nhwc}) {
     const Tensor in = x.in_format(format);
     const Tensor y = slice(in, {0, 1, 0, 1}, {slice_to_end, 3, slice_to_end, 6}, {1, 1, 2, 3});
@@ -55,7 +49,7 @@ TEST_CASE("slice and pad move the right elements, in both formats, and have grad
         },
         {x});
   }
-  const Tensor row = noise({6}, 2);
+  const Tensor row = normals<double>({6}, 2);
   CHECK(slice(row, {1}, {6}, {2}).to_vector<double>() ==
         std::vector<double>{row.data<double>()[1], row.data<double>()[3], row.data<double>()[5]});
   gradcheck([](const std::vector<Tensor>& v) { return slice(v[0], {1}, {6}, {2}); }, {row});
@@ -66,7 +60,7 @@ TEST_CASE("slice and pad move the right elements, in both formats, and have grad
 }
 
 TEST_CASE("concat and split undo each other along every axis, and have gradients") {
-  const Tensor x = noise({4, 3, 2, 5}, 3);
+  const Tensor x = normals<double>({4, 3, 2, 5}, 3);
   for (const Format format : {Format::plain, Format::nhwc})
     for (int axis = 0; axis < 4; ++axis) {
       CAPTURE(axis);
@@ -85,16 +79,17 @@ TEST_CASE("concat and split undo each other along every axis, and have gradients
           {x});
     }
   gradcheck([](const std::vector<Tensor>& v) { return split(v[0], 1, {1, 2})[1]; },
-            {noise({2, 3}, 4)});
-  CHECK(concat({noise({2, 3}, 1), noise({2, 1}, 2)}, -1).shape() == Shape{2, 4});
-  CHECK_THROWS_WITH_AS(concat({noise({2, 3}, 1), noise({3, 3}, 2)}, 1), doctest::Contains("part 1"),
-                       Error);
+            {normals<double>({2, 3}, 4)});
+  CHECK(concat({normals<double>({2, 3}, 1), normals<double>({2, 1}, 2)}, -1).shape() ==
+        Shape{2, 4});
+  CHECK_THROWS_WITH_AS(concat({normals<double>({2, 3}, 1), normals<double>({3, 3}, 2)}, 1),
+                       doctest::Contains("part 1"), Error);
   CHECK_THROWS_WITH_AS(split(x, 0, {1, 2}), doctest::Contains("sum to 3"), Error);
   CHECK_THROWS_AS(concat({x}, 7), Error);
 }
 
 TEST_CASE("average pooling, whole and windowed") {
-  const Tensor x = noise({2, 3, 6, 5}, 5);
+  const Tensor x = normals<double>({2, 3, 6, 5}, 5);
   const Tensor y = avg_pool2d(x, 2), z = global_avg_pool(x);
   CHECK(y.shape() == Shape{2, 3, 3, 2});
   double all = 0;
@@ -107,18 +102,19 @@ TEST_CASE("average pooling, whole and windowed") {
   gradcheck([](const std::vector<Tensor>& v) { return avg_pool2d(v[0], 3, 2); }, {x});
   gradcheck([](const std::vector<Tensor>& v) { return global_avg_pool(v[0]); }, {x});
   CHECK_THROWS_AS(avg_pool2d(x, 7), Error);
-  CHECK_THROWS_AS(global_avg_pool(noise({2, 3}, 1)), Error);
+  CHECK_THROWS_AS(global_avg_pool(normals<double>({2, 3}, 1)), Error);
 }
 
 TEST_CASE("add passes its gradient to both sides, one tensor twice as well") {
   gradcheck([](const std::vector<Tensor>& v) { return add(square(v[0]), v[1]); },
-            {noise({3, 4}, 1), noise({3, 4}, 2)});
-  gradcheck([](const std::vector<Tensor>& v) { return add(v[0], v[0]); }, {noise({5}, 1)});
-  CHECK_THROWS_AS(add(noise({2}, 1), noise({3}, 1)), Error);
+            {normals<double>({3, 4}, 1), normals<double>({3, 4}, 2)});
+  gradcheck([](const std::vector<Tensor>& v) { return add(v[0], v[0]); },
+            {normals<double>({5}, 1)});
+  CHECK_THROWS_AS(add(normals<double>({2}, 1), normals<double>({3}, 1)), Error);
 }
 
 TEST_CASE("a convolution without bias") {
   gradcheck(
       [](const std::vector<Tensor>& v) { return conv2d(v[0], v[1], Tensor(), {.padding = 1}); },
-      {noise({2, 3, 4, 5}, 1), noise({4, 3, 3, 3}, 2)});
+      {normals<double>({2, 3, 4, 5}, 1), normals<double>({4, 3, 3, 3}, 2)});
 }

@@ -5,18 +5,12 @@
 #include "autograd/gradcheck.h"
 #include "autograd/tape.h"
 #include "compress/distill/soft_target_loss.h"
-#include "core/random.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(const Shape& shape, uint64_t seed, double size = 1) {
-  const Tensor t = Tensor::empty(shape, DType::f64);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<double>()[i] = size * rng.normal();
-  return t;
-}
 
 std::vector<double> softmax(const std::vector<double>& x, double t) {
   std::vector<double> p;
@@ -29,7 +23,7 @@ std::vector<double> softmax(const std::vector<double>& x, double t) {
 }  // namespace
 
 TEST_CASE("the soft-target loss is T^2 KL, summed over classes, mean over the batch") {
-  const Tensor s = noise({3, 5}, 1), t = noise({3, 5}, 2, 3);
+  const Tensor s = normals<double>({3, 5}, 1), t = normals<double>({3, 5}, 2, 3);
   for (const double temperature : {1.0, 4.0, 20.0}) {
     double expected = 0;
     for (int64_t i = 0; i < 3; ++i) {
@@ -44,9 +38,9 @@ TEST_CASE("the soft-target loss is T^2 KL, summed over classes, mean over the ba
 }
 
 TEST_CASE("its gradient is right, and tends to (s - t) / classes / batch as T grows") {
-  const Tensor t = noise({4, 6}, 3);
+  const Tensor t = normals<double>({4, 6}, 3);
   gradcheck([&](const std::vector<Tensor>& x) { return soft_target_loss(x[0], t, 3.0); },
-            {noise({4, 6}, 4)});
+            {normals<double>({4, 6}, 4)});
   const Tensor zero_mean = Tensor::from<double>({1, -1, 2, -2}, {1, 4});
   const Tensor student = Tensor::from<double>({0.5, -0.5, 0, 0}, {1, 4});
   Tape tape;
@@ -59,8 +53,8 @@ TEST_CASE("its gradient is right, and tends to (s - t) / classes / batch as T gr
 }
 
 TEST_CASE("teacher and student must agree, and the temperature be positive") {
-  CHECK_THROWS_WITH_AS(soft_target_loss(noise({2, 3}, 1), noise({2, 4}, 1), 1),
+  CHECK_THROWS_WITH_AS(soft_target_loss(normals<double>({2, 3}, 1), normals<double>({2, 4}, 1), 1),
                        doctest::Contains("teacher f64 2x4"), Error);
-  CHECK_THROWS_WITH_AS(soft_target_loss(noise({2, 3}, 1), noise({2, 3}, 1), 0),
+  CHECK_THROWS_WITH_AS(soft_target_loss(normals<double>({2, 3}, 1), normals<double>({2, 3}, 1), 0),
                        doctest::Contains("temperature"), Error);
 }

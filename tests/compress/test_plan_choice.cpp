@@ -10,6 +10,7 @@
 #include "compress/plan/sparse_forms.h"
 #include "compress/plan/whole_plan.h"
 #include "compress/prune/prune.h"
+#include "core/thread_pool.h"
 #include "layers/zoo.h"
 
 using namespace pare;
@@ -30,7 +31,7 @@ struct Row {
 };
 Timing planted(std::vector<Row> rows) {
   return {.step =
-              [rows = std::move(rows)](const Step& step, const Frame& f) {
+              [rows = std::move(rows)](const Step& step, const Frame& f, int64_t) {
                 for (const Row& r : rows)
                   if (has(step.kernel, r.kernel) && f.images >= r.from && f.images <= r.to)
                     return r.us;
@@ -126,7 +127,7 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
            (plan.steps.front()->name == "slow" ? 300 : 0);
   };
   // What is slower lies between the layers, where none of their own measurements sees it.
-  const auto with_slow = [&](std::initializer_list<SparseUse> slow, SparseUse use) {
+  const auto with_slow = [&](const std::vector<SparseUse>& slow, SparseUse use) {
     StatePtr plan = build_plan(graph, use, true, timing);
     if (std::find(slow.begin(), slow.end(), use) != slow.end()) {
       plan->steps.insert(plan->steps.begin(), std::make_unique<Slow>());
@@ -134,7 +135,7 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
     }
     return plan;
   };
-  const auto quickest = [&](std::initializer_list<SparseUse> slow) {
+  const auto quickest = [&](const std::vector<SparseUse>& slow) {
     return quickest_plan([&](SparseUse use) { return with_slow(slow, use); }, timing);
   };
   const StatePtr sparse = quickest({});
@@ -142,12 +143,13 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
   CHECK(has(sparse->account, "sparse layers stay"));
   CHECK_FALSE(sparse->overruled);
 
-  const StatePtr some = quickest({SparseUse::everywhere});
+  const SparseUse everywhere, dense_layers{.convolutions = false};
+  const StatePtr some = quickest({everywhere});
   CHECK((!some->sparse_conv && some->sparse_dense));
   CHECK(has(some->account, "convolutions run dense"));
   CHECK(some->overruled);
 
-  const StatePtr dense = quickest({SparseUse::everywhere, SparseUse::dense_layers});
+  const StatePtr dense = quickest({everywhere, dense_layers});
   CHECK((!dense->sparse_conv && !dense->sparse_dense));
   CHECK(has(dense->account, "every layer runs dense"));
   CHECK(dense->overruled);
@@ -156,8 +158,54 @@ TEST_CASE("a plan that sparse layers make slower as a whole runs dense, and says
   const Tensor x = Tensor::full({5, 1, 28, 28}, 0.5);
   Tensor y, want;
   dense->run(x, y);
-  build_plan(graph, SparseUse::nowhere, true, timing)->run(x, want);
+  build_plan(graph, dense_alone, true, timing)->run(x, want);
   CHECK(y.to_vector<float>() == want.to_vector<float>());
+}
+
+TEST_CASE("a loss on one image does not cost the gains of batches") {
+  Timing timing = sparse_wins();
+  double loss_at_1 = 0, loss_at_64 = 0;
+  timing.plan = [&](Plan::State& plan, const Tensor& x, Tensor&) {
+    double us = 100;
+    for (const StepPtr& step : plan.steps) {
+      if (has(step->kernel, "by batch, 1: rows") && x.size(0) == 1) us += loss_at_1;
+      if (has(step->kernel, "from 32: single") && x.size(0) == 64) us += loss_at_64;
+    }
+    return us;
+  };
+  const auto mlp = [&](double at_1, double at_64) {
+    loss_at_1 = at_1, loss_at_64 = at_64;
+    const Graph graph = pruned("mlp");
+    return quickest_plan([&](SparseUse use) { return build_plan(graph, use, true, timing); },
+                         timing);
+  };
+  CHECK(has(mlp(0, 0)->steps.front()->kernel, "by batch, 1: rows"));
+  const StatePtr batches = mlp(50, -50);
+  CHECK(has(batches->steps.front()->kernel, "by batch, 1: dense"));
+  CHECK(has(batches->steps.front()->kernel, "from 32: single"));
+  CHECK(has(batches->account, "one image runs dense layers dense"));
+  CHECK_FALSE(batches->overruled);
+  CHECK_FALSE(mlp(-50, 50)->sparse_dense);
+  CHECK_FALSE(mlp(50, 50)->sparse_dense);
+}
+
+TEST_CASE("a form is timed in as many parts as a plan runs it") {
+  int64_t most = 0;
+  Timing timing = sparse_wins();
+  timing.step = [&](const Step&, const Frame& f, int64_t parts) {
+    if (f.images == 1) most = std::max(most, parts);
+    if (f.images >= 12) CHECK(parts == 1);
+    return 1.0;
+  };
+  DenseSpec big = dense_layer();
+  big.weight = half_zeros({512, 512}), big.bias = Tensor::zeros({512});
+  for (const int workers : {1, 2}) {
+    set_threads(workers);
+    most = 0;
+    sparse_or_dense_step(big, timing);
+    CHECK(most == workers);
+  }
+  set_threads(0);
 }
 
 TEST_CASE("layers with zeros that run dense have a reason") {

@@ -103,6 +103,20 @@ TEST_CASE("an op of several outputs runs once for each that is read") {
   check_plan(last, {1, 1, 9, 9});
 }
 
+TEST_CASE("images without channels and layers without inputs or outputs") {
+  Net pixels({{5, 12}, {5}}, [](const Tensor& x, std::vector<Param>& p) {
+    const Tensor none =
+        max_pool2d(relu(slice(x, {0, 1, 0, 0}, {slice_to_end, 1, 8, 8}, {1, 1, 1, 1})), 2, 2);
+    const Tensor y = pad(avg_pool2d(none, 2, 2), {0, 0, 0, 0}, {0, 3, 0, 0});
+    return dense(flatten(y), p[0](), p[1]());
+  });
+  check_plan(pixels, {1, 1, 8, 8});
+  Net features({{0, 3}, {0}, {4, 0}, {4}}, [](const Tensor& x, std::vector<Param>& p) {
+    return dense(relu(dense(x, p[0](), p[1]())), p[2](), p[3]());
+  });
+  check_plan(features, {1, 3});
+}
+
 TEST_CASE("an op that looks across images sees them all") {
   // softmax of one axis runs over the batch; its result depends on all images.
   Net across({{6, 5}, {6}}, [](const Tensor& x, std::vector<Param>& p) {

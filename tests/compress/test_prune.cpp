@@ -12,13 +12,14 @@
 #include "compress/plan/plan.h"
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/average.h"
 #include "optim/optimizer.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -32,13 +33,6 @@ int64_t nonzeros(const Graph& g) {
   for (const auto& w : prunable_weights(g))
     for (const float v : w.param.value().to_vector<float>()) n += v != 0;
   return n;
-}
-
-Tensor noise(const Shape& shape, uint64_t seed) {
-  const Tensor t = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = float(rng.normal());
-  return t;
 }
 
 }  // namespace
@@ -89,7 +83,7 @@ TEST_CASE("ties are broken by index, so that the count is exact") {
 TEST_CASE("zeros stay in value, gradient and every slot, under decay, averages, clones and files") {
   const auto path =
       std::filesystem::temp_directory_path() / ("pare zeros " + std::to_string(::getpid()));
-  const Tensor x = noise({8, 1, 28, 28}, 1);
+  const Tensor x = normals({8, 1, 28, 28}, 1);
   const Tensor y = Tensor::from<int32_t>({0, 1, 2, 3, 4, 5, 6, 7}, {8});
   for (const char* name : {"sgd", "nesterov", "adam", "adamw"}) {
     CAPTURE(name);
@@ -190,7 +184,7 @@ TEST_CASE("a weight that an op of the user's reads is named and stays dense; the
   CHECK(weights_left_dense(g) == std::vector<std::string>{"gain.weight"});
   prune(g, Magnitude(), {.sparsity = 0.5});
   CHECK(sparsity_of(g) == doctest::Approx(0.5).epsilon(0.02));
-  const Tensor x = noise({4, 5}, 2);
+  const Tensor x = normals({4, 5}, 2);
   CHECK(compile(g)(x).to_vector<float>() == g(x, Mode::eval).to_vector<float>());
 }
 
@@ -210,7 +204,7 @@ namespace {
 std::vector<Batch> some_batches() {
   std::vector<Batch> batches(2);
   for (size_t b = 0; b < 2; ++b) {
-    batches[b].images = noise({6, 1, 28, 28}, 20 + b);
+    batches[b].images = normals({6, 1, 28, 28}, 20 + b);
     batches[b].labels = Tensor::from(std::vector<int32_t>{0, 3, 9, 1, 5, 2}, {6});
   }
   return batches;
@@ -227,14 +221,14 @@ TEST_CASE("every criterion scores every weight, and looking at data changes noth
   for (const std::string_view name : criterion_names()) {
     CAPTURE(std::string(name));
     Graph g = small_lenet();
-    const auto before = g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>();
+    const auto before = g.run(normals({2, 1, 28, 28}, 1))[0].to_vector<float>();
     const auto criterion = make_criterion(std::string(name));
     if (criterion->needs_data()) {
       CHECK_THROWS_WITH_AS(criterion->scores(prunable_weights(g)[0]), doctest::Contains("prepare"),
                            Error);
       criterion->prepare(g, some_batches());
     }
-    CHECK(g.run(noise({2, 1, 28, 28}, 1))[0].to_vector<float>() == before);
+    CHECK(g.run(normals({2, 1, 28, 28}, 1))[0].to_vector<float>() == before);
     for (const PrunableWeight& w : prunable_weights(g)) {
       const Tensor s = criterion->scores(w);
       CHECK(s.shape() == w.param.value().shape());
@@ -317,6 +311,44 @@ TEST_CASE("blocks go whole, N:M keeps N of every M, and edges are smaller") {
   CHECK(parse_structure("8x1").name() == "8x1");
   for (const char* bad : {"", "4", "4x", "x4", "0x4", "4:4", "5:4", "4x1x1", "2:4 ", "65x1"})
     CHECK_THROWS_AS(parse_structure(bad), Error);
+}
+
+TEST_CASE("runs and blocks of columns lie along the input channels at each place of the window") {
+  Conv2d layer(8, 3, 3, {.padding = 1});
+  initialize(layer, 1);
+  const Tensor x = Tensor::zeros({1, 8, 5, 5});
+  const auto kept = [&](const char* structure) {
+    Graph g = capture(layer, x).clone();
+    prune(g, Magnitude(), {.sparsity = 0.5, .structure = parse_structure(structure)});
+    return mask_of(g, 0);
+  };
+  const auto runs = kept("2:4"), blocks = kept("1x4");
+  for (size_t o = 0; o < 3; ++o)
+    for (size_t place = 0; place < 9; ++place)
+      for (size_t first = 0; first < 8; first += 4) {
+        int in_run = 0, in_block = 0;
+        for (size_t i = first; i < first + 4; ++i) {
+          in_run += runs[(o * 8 + i) * 9 + place];
+          in_block += blocks[(o * 8 + i) * 9 + place];
+        }
+        CHECK(in_run == 2);
+        CHECK(in_block % 4 == 0);
+      }
+  CHECK(std::count(blocks.begin(), blocks.end(), uint8_t(1)) == 3 * 8 * 9 / 2);
+
+  // Three channels: runs go on at the next place, and the last of 27 columns keeps its share.
+  Conv2d narrow(3, 2, 3);
+  initialize(narrow, 2);
+  Graph g = capture(narrow, Tensor::zeros({1, 3, 5, 5}));
+  prune(g, Magnitude(), {.structure = parse_structure("2:4")});
+  const auto mask = mask_of(g, 0);
+  for (size_t o = 0; o < 2; ++o)
+    for (size_t c = 0; c < 27; c += 4) {
+      int n = 0;
+      for (size_t i = c; i < std::min<size_t>(27, c + 4); ++i)
+        n += mask[(o * 3 + i % 3) * 9 + i / 3];
+      CHECK(n == 2);
+    }
 }
 
 TEST_CASE("erk keeps what was asked for in all, and more of small layers") {

@@ -147,6 +147,57 @@ TEST_CASE("over rounds, shares and floors are of the channels before the first")
   }
 }
 
+namespace {
+
+// One layer whose first 8 channels go to one reader and whose other 16, in pairs, to another: two
+// groups that start at the same layer.
+struct Fork : Module {
+  Dense a{6, 24}, b{8, 5};
+  Conv2d c{8, 5, 1};
+  Tensor forward(const Tensor& x, Mode mode) override {
+    const auto parts = split(relu(a(x, mode)), 1, Ints{8, 16});
+    const Tensor pairs = reshape(parts[1], Ints{x.size(0), 8, 2, 1});
+    return add(b(parts[0], mode), global_avg_pool(c(pairs, mode)));
+  }
+  void visit(Visitor& v) override {
+    v("a", a);
+    v("b", b);
+    v("c", c);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a group keeps its name over rounds, whatever has become of others of its layer") {
+  Fork net;
+  initialize(net, 1);
+  Graph g = capture(net, Tensor::zeros({1, 6})).clone();
+  std::vector<PrunedGroup> rounds;
+  add_round(rounds, prune_channels(g, FilterNorm(1), {.widths = {1, 8}}));
+  REQUIRE(rounds.size() == 2);
+  CHECK(rounds[0].name == "a");
+  CHECK(rounds[1].name == "a#2");
+  // `a` is down to one unit, and no group any more.
+  const ChannelAnalysis left = find_channel_groups(g);
+  REQUIRE(left.groups.size() == 1);
+  CHECK(left.groups[0].name == "a#2");
+  // 16 units before all rounds (8 and 8 pairs), 5 after the first.
+  const auto report = prune_channels(
+      g, FilterNorm(1), {.sparsity = 0.75, .scope = PruneScope::global, .rounds = rounds});
+  CHECK(report.groups.size() == 1);
+  CHECK(report.groups[0].kept == 2 * 3);
+  add_round(rounds, report);
+  CHECK(rounds.size() == 2);
+  CHECK(rounds[1].channels == 16);
+  CHECK(rounds[1].kept == 6);
+
+  // A pair that is left counts as one unit of eight.
+  Graph h = capture(net, Tensor::zeros({1, 6})).clone();
+  rounds.clear();
+  add_round(rounds, prune_channels(h, FilterNorm(1), {.widths = {8, 2}}));
+  CHECK(prune_channels(h, FilterNorm(1), {.sparsity = 0.75, .rounds = rounds}).groups[0].kept == 3);
+}
+
 TEST_CASE("prune_channels names what is wrong and leaves the network alone") {
   Graph g = lenet();
   const auto wrong = [&](const ChannelOptions& o, const char* text) {
@@ -189,6 +240,35 @@ TEST_CASE("every criterion scores every group and keeps its best") {
     prune_channels(g, *criterion, {.sparsity = 0.5});
     CHECK(parameter_count(g) < 200000);
     CHECK(g(normals({2, 3, 16, 16}, 1)).shape() == Shape{2, 10});
+  }
+}
+
+TEST_CASE("a layer without inputs has channels like any other, of no worth") {
+  const Param e(Tensor::zeros({6, 0})), c(normals({6}, 1)), w(normals({3, 6}, 2)),
+      b(normals({3}, 3));
+  struct Net : Module {
+    std::vector<Param> p;
+    Tensor forward(const Tensor& x, Mode) override {
+      const Tensor hidden =
+          dense(slice(x, {0, 2}, {slice_to_end, 2}, {1, 1}), p[0](), p[1](), true);
+      return dense(hidden, p[2](), p[3]());
+    }
+    void visit(Visitor& v) override {
+      for (size_t i = 0; i < p.size(); ++i) v("p" + std::to_string(i), p[i]);
+    }
+  } net;
+  net.p = {e, c, w, b};
+  for (const std::string_view method : channel_criterion_names()) {
+    CAPTURE(method);
+    Graph g = capture(net, Tensor::zeros({1, 2})).clone();
+    const auto criterion = make_channel_criterion(std::string(method));
+    if (method == "bn-scale") continue;
+    const Batch batch{.images = normals({4, 2}, 5),
+                      .labels = Tensor::from<int32_t>({0, 1, 2, 0}, {4}),
+                      .indices = {}};
+    if (criterion->needs_data()) criterion->prepare(g, find_channel_groups(g), {batch});
+    CHECK(kept_of(prune_channels(g, *criterion, {.sparsity = 0.5})) == std::vector<int64_t>{3});
+    CHECK(g(normals({2, 2}, 4), Mode::eval).shape() == Shape{2, 3});
   }
 }
 

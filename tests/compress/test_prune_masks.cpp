@@ -7,11 +7,12 @@
 
 #include "compress/prune/data_criteria.h"
 #include "compress/prune/prune.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -46,10 +47,7 @@ std::vector<std::vector<uint8_t>> masks_of(const Graph& g) {
 
 std::vector<Batch> noise_batch(const Shape& shape) {
   Batch batch;
-  batch.images = Tensor::empty(shape);
-  Rng rng(8);
-  for (int64_t i = 0; i < batch.images.elements(); ++i)
-    batch.images.data<float>()[i] = float(rng.normal());
+  batch.images = normals(shape, 8);
   batch.labels = Tensor::zeros({shape[0]}, DType::i32);
   return {batch};
 }

@@ -16,17 +16,12 @@
 #include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(const Shape& shape, uint64_t seed, float size = 1) {
-  const Tensor t = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = size * float(rng.normal());
-  return t;
-}
 
 std::vector<Isa> instruction_sets() {
   std::vector<Isa> all;
@@ -48,7 +43,8 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 Graph quantized_mlp(const Tensor& x) {
   const auto net = make_model("mlp", {1, 28, 28}, 10, 5);
   for (auto& [name, p] : named_parameters(*net))  // biases that matter
-    if (p.value().rank() == 1) p.value().copy_from(noise(p.value().shape(), hash_name(name), 0.2f));
+    if (p.value().rank() == 1)
+      p.value().copy_from(normals(p.value().shape(), hash_name(name), 0.2f));
   Graph g = capture(*net, x);
   quantize(g, calibrate(g, {x}));
   return g;
@@ -122,7 +118,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the lowered network gives the bits of the fake-quantized one everywhere") {
-  const Tensor x = noise({37, 1, 28, 28}, 9);
+  const Tensor x = normals({37, 1, 28, 28}, 9);
   Graph g = quantized_mlp(x);
   const Tensor expected = g(x, Mode::eval);
   const Graph lowered_const = lower(g);
@@ -142,7 +138,7 @@ TEST_CASE("the lowered network gives the bits of the fake-quantized one everywhe
 }
 
 TEST_CASE("quantized outputs stay near the float ones") {
-  const Tensor x = noise({64, 1, 28, 28}, 2);
+  const Tensor x = normals({64, 1, 28, 28}, 2);
   const auto net = make_model("mlp", {1, 28, 28}, 10, 5);
   Graph g = capture(*net, x);
   const Tensor exact = g(x);
@@ -157,7 +153,7 @@ TEST_CASE("quantized outputs stay near the float ones") {
 }
 
 TEST_CASE("a fake-quantized network trains, learns ranges when asked, and still lowers exactly") {
-  const Tensor x = noise({32, 1, 28, 28}, 4), wide = noise({32, 1, 28, 28}, 5, 3);
+  const Tensor x = normals({32, 1, 28, 28}, 4), wide = normals({32, 1, 28, 28}, 5, 3);
   std::vector<int32_t> labels(32);
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = int32_t(i % 10);
   const Tensor y = Tensor::from(labels, {32});
@@ -201,7 +197,7 @@ TEST_CASE("straight-through gradients stop outside the range") {
 }
 
 TEST_CASE("quantize and lower say what they cannot do") {
-  const Tensor x = noise({2, 1, 28, 28}, 1);
+  const Tensor x = normals({2, 1, 28, 28}, 1);
   Graph g = quantized_mlp(x);
   CHECK_THROWS_WITH_AS(quantize(g, calibrate(g, {x})), doctest::Contains("quantized already"),
                        Error);
@@ -216,7 +212,7 @@ TEST_CASE("quantize and lower say what they cannot do") {
 
 TEST_CASE("a network with convolutions keeps them in floats and says so") {
   const auto net = make_model("lenet5-classic", {1, 28, 28}, 10, 5);
-  const Tensor x = noise({6, 1, 28, 28}, 8);
+  const Tensor x = normals({6, 1, 28, 28}, 8);
   Graph g = capture(*net, x);
   const QuantizeReport report = quantize(g, calibrate(g, {x}));
   CHECK(report.quantized.size() == 3);
@@ -225,7 +221,7 @@ TEST_CASE("a network with convolutions keeps them in floats and says so") {
 }
 
 TEST_CASE("lowering takes weights as the network uses them: masked, or constants") {
-  const Tensor x = noise({3, 4}, 1);
+  const Tensor x = normals({3, 4}, 1);
   Sequential net;
   net.add<Dense>("d", 4, 3);
   initialize(net, 1);
@@ -241,7 +237,7 @@ TEST_CASE("lowering takes weights as the network uses them: masked, or constants
 
   struct Fixed : Module {
     Dense dense_{3, 3};
-    Tensor w = noise({3, 4}, 2), b = noise({3}, 3);
+    Tensor w = normals({3, 4}, 2), b = normals({3}, 3);
     Tensor forward(const Tensor& in, Mode) override { return dense_(dense(in, w, b)); }
     void visit(Visitor& v) override { v("dense", dense_); }
   } fixed;

@@ -63,6 +63,10 @@ constexpr ConvCase conv_cases[] = {
     {8, 4, 1, 9, 2, 0, 1, 1},   {3, 5, 1, 6, 1, 2, 1, 1},    {4, 6, 3, 12, 1, 2, 2, 1},
     {4, 6, 3, 15, 3, 3, 2, 1},  {8, 8, 3, 8, 1, 1, 1, 8},    {8, 12, 3, 10, 2, 1, 1, 4},
     {2, 3, 4, 11, 2, 3, 1, 1},  {1, 1, 3, 3, 1, 0, 1, 1},    {3, 4, 2, 5, 3, 0, 1, 1},
+    {8, 8, 3, 16, 1, 1, 1, 2},  {4, 6, 3, 32, 1, 2, 2, 1},   {3, 6, 3, 64, 1, 1, 1, 1},
+    {24, 4, 3, 48, 1, 1, 1, 1}, {5, 8, 3, 24, 1, 1, 1, 1},   {4, 4, 3, 16, 1, 17, 17, 1},
+    {4, 6, 3, 32, 2, 1, 1, 1},  {3, 4, 1, 33, 2, 0, 1, 1},   {2, 3, 5, 37, 2, 2, 1, 1},
+    {3, 4, 3, 70, 2, 3, 2, 1},  {2, 5, 3, 50, 3, 1, 1, 1},
 };
 
 }  // namespace
@@ -141,7 +145,7 @@ TEST_CASE("a pruned network's plan gives what its graph gives, for any split and
   int turn = 0;
   const Timing planted{
       .step =
-          [&](const Step& step, const Frame&) {
+          [&](const Step& step, const Frame&, int64_t) {
             const char* quick[] = {"single weights", "4x1 blocks", "8x1 blocks", "rows of 8"};
             return step.kernel.find(quick[turn % 4]) != std::string::npos ? 1 : 100;
           },

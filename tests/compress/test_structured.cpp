@@ -14,17 +14,12 @@
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
 #include "tests/support/random_net.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(const Shape& shape, uint64_t seed, DType dtype = DType::f32) {
-  const Tensor t = Tensor::empty(shape, DType::f64);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<double>()[i] = rng.normal();
-  return t.to(dtype);
-}
 
 // A share of every group's units at random, at least one of each stays.
 KeptUnits random_units(const ChannelAnalysis& analysis, uint64_t seed, double share = 0.5) {
@@ -103,7 +98,7 @@ TEST_CASE("random networks: removing channels gives the outputs of zeroing them"
     g.verify();
     groups += int64_t(analysis.groups.size());
     removed += parameter_count(g) < before;
-    const Tensor x = noise({3, 3, 8, 8}, seed, DType::f64);
+    const Tensor x = normals<double>({3, 3, 8, 8}, seed);
     for (const Mode mode : {Mode::eval, Mode::train, Mode::eval})
       CHECK(distance(g(x, mode), zeroed(x, mode)) < 1e-9);
   }
@@ -199,7 +194,7 @@ TEST_CASE("what pruning does not know stays whole and is named") {
   CHECK(analysis.kept[0].channels == 6);
   CHECK(analysis.kept[0].why.find("'test_mystery'") != std::string::npos);
   CHECK(analysis.kept[1].name == "c");
-  const Tensor x = noise({2, 5}, 1);
+  const Tensor x = normals({2, 5}, 1);
   const KeptUnits kept = random_units(analysis, 3);
   Graph zeroed = with_zeroed_channels(g, analysis, kept);
   remove_channels(g, analysis, kept);
@@ -262,14 +257,14 @@ TEST_CASE("an op of the user's says how its channels couple") {
   Graph zeroed = with_zeroed_channels(g, analysis, kept);
   remove_channels(g, analysis, kept);
   CHECK(g.nodes[1].attrs.integer("half") == 1);
-  const Tensor x = noise({2, 5}, 1);
+  const Tensor x = normals({2, 5}, 1);
   CHECK(distance(g(x), zeroed(x)) < 1e-6);
 }
 
 TEST_CASE("a pruned network trains on with the optimizer it had, saves, loads and compiles") {
   const auto net = make_model("resnet20", {3, 16, 16}, 4, 5);
   Graph g = capture(*net, Tensor::zeros({1, 3, 16, 16}));
-  const Tensor x = noise({6, 3, 16, 16}, 1);
+  const Tensor x = normals({6, 3, 16, 16}, 1);
   const Tensor y = Tensor::from<int32_t>({0, 1, 2, 3, 1, 2}, {6});
   const auto train = [&](Graph& graph, Optimizer& optimizer, int steps) {
     for (int i = 0; i < steps; ++i) {

@@ -154,6 +154,74 @@ TEST_CASE("the sparse row kernel gives the sums") {
         }
 }
 
+TEST_CASE("images go into planes, shifted for each tap, zeros around") {
+  Rng rng(9);
+  const int32_t channels[] = {2, 0, 3};
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int taps : {1, 3})
+      for (const int step : {1, 2, 7, 16})
+        for (const int64_t n : {1, 5, 8, 16, 23, 32, 48, 64})
+          for (const int64_t rows : {0, 1, 3})
+            for (const bool zeros : {false, true}) {
+              if (taps == 3 && (n % kernels->width != 0 || step > kernels->most_step)) continue;
+              CAPTURE(taps);
+              CAPTURE(step);
+              CAPTURE(n);
+              CAPTURE(rows);
+              SparsePlanes p;
+              p.count = 3, p.channels = channels, p.taps = taps, p.step = step;
+              p.rows = rows, p.n = n, p.x_step = rows * n + 2;
+              p.y_row = taps == 3 ? n : n + 3;
+              p.head = taps == 3 ? n : n + 4, p.tail = 2 * p.y_row, p.zeros = zeros;
+              p.y_step = p.head + (rows + 3) * p.y_row;
+              const auto x = normals(rng, 4 * p.x_step);
+              std::vector<float> y(size_t(3 * taps * p.y_step + 16), untouched);
+              p.x = x.data(), p.y = y.data();
+              kernels->planes(p);
+              int64_t wrong = 0;
+              for (int64_t q = 0; q < 3 * taps * p.y_step; ++q) {
+                const int64_t plane = q / p.y_step, at = q % p.y_step - p.head;
+                const int64_t r = at / p.y_row, j = at % p.y_row;
+                float want = zeros ? 0.0f : untouched;
+                if (at >= 0 && r < rows) {
+                  if (j >= n) continue;
+                  const int64_t from = j + (taps == 3 ? (plane % 3 - 1) * step : 0);
+                  want = from < 0 || from >= n
+                             ? 0.0f
+                             : x[size_t(channels[plane / taps] * p.x_step + r * n + from)];
+                } else if (at >= 0 && r >= rows + 2) {
+                  if (taps == 1) continue;
+                  want = untouched;
+                } else if (!zeros && taps == 1) {
+                  continue;
+                }
+                wrong += y[size_t(q)] != want;
+              }
+              CHECK(wrong == 0);
+            }
+}
+
+TEST_CASE("every second pixel is taken, and none behind the last") {
+  Rng rng(10);
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int64_t n : {1, 2, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 50}) {
+      CAPTURE(n);
+      const int64_t rows = 3, x_step = 2 * n + 3, y_step = n + 5;
+      const int64_t whole = (n + kernels->width - 1) / kernels->width * kernels->width;
+      std::vector<float> x = normals(rng, 2 * x_step + 2 * n - 1);
+      std::vector<float> y(size_t(2 * y_step + whole + 1), untouched);
+      kernels->every_second(
+          {.rows = rows, .n = n, .x = x.data(), .x_step = x_step, .y = y.data(), .y_step = y_step});
+      int64_t wrong = 0;
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < n; ++j)
+          wrong += y[size_t(r * y_step + j)] != x[size_t(r * x_step + 2 * j)];
+      for (int64_t j = n; j < whole; ++j) wrong += y[size_t(2 * y_step + j)] != 0;
+      CHECK(wrong == 0);
+      CHECK(y.back() == untouched);
+    }
+}
+
 TEST_CASE("rows go into lanes and back, and nothing else is touched") {
   Rng rng(5);
   for (const SparseKernels* kernels : all_kernels())
@@ -213,4 +281,26 @@ TEST_CASE("slices hold each weight once, rows of like length together, and go on
     kernels->product(p);
     for (size_t i = 0; i < once.size(); ++i) CHECK(std::abs(twice[i] - 2 * once[i]) < bound);
   }
+}
+
+TEST_CASE("slices read columns below 2^16 floats and beyond alike") {
+  Rng rng(9);
+  const int64_t outputs = 7, columns = 67, positions = 50;
+  const auto w = with_zeros(rng, outputs, columns, 0.5), bias = normals(rng, outputs);
+  std::vector<float> near;
+  for (const SparseKernels* kernels : all_kernels())
+    for (const int64_t x_step : {positions, int64_t(1) << 10, int64_t(1100)}) {
+      CAPTURE(x_step);
+      const SparseWeights packed = pack(SparseForm::slices, outputs, columns, bias, w, x_step);
+      CHECK(packed.short_offsets.empty() == (x_step >= 1 << 10));
+      CHECK(packed.offsets.empty() != packed.short_offsets.empty());
+      std::vector<float> x(size_t(columns * x_step)), y(size_t(outputs * positions));
+      for (int64_t k = 0; k < columns; ++k)
+        for (int64_t q = 0; q < positions; ++q) x[size_t(k * x_step + q)] = float(k * 3 + q) / 64;
+      SparseProduct p = packed.product();
+      p.x = x.data(), p.positions = positions, p.y = y.data(), p.y_step = positions;
+      kernels->product(p);
+      if (x_step == positions) near = y;
+      CHECK(y == near);
+    }
 }

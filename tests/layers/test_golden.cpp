@@ -64,8 +64,8 @@ TEST_CASE("golden model files are read, and written again byte for byte") {
 }
 
 // A fuzzer starts from them: seeds that are refused lead it nowhere.
-TEST_CASE("the fuzzer's seeds with masks as gaps are whole models") {
-  for (const char* name : {"gaps", "gaps-int8"}) {
+TEST_CASE("the fuzzer's seeds with masks in every code are whole models") {
+  for (const char* name : {"gaps", "gaps-int8", "tiles", "tiles-int8", "runs"}) {
     CAPTURE(name);
     const std::string path = std::string(PARE_SOURCE_DIR) + "/tests/fuzz/seeds/model/" + name;
     Graph loaded = load_graph(path);

@@ -12,12 +12,13 @@
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "core/random.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 namespace fs = std::filesystem;
 
 namespace {
@@ -29,13 +30,6 @@ struct Folder {
   ~Folder() { fs::remove_all(path); }
   std::string operator/(const char* name) const { return (path / name).string(); }
 };
-
-Tensor noise(const Shape& shape, uint64_t seed) {
-  const Tensor t = Tensor::empty(shape);
-  Rng rng(seed);
-  for (int64_t i = 0; i < t.elements(); ++i) t.data<float>()[i] = float(rng.normal());
-  return t;
-}
 
 // Counts the rows it saw in training, and has two outputs: state and arity a file must carry.
 Status split_forward(const KernelArgs& a) {
@@ -71,7 +65,7 @@ const Op& sign_split() {
 }
 
 struct Odd : Module {
-  Param weight{noise({12, 12}, 7)}, bias{Tensor::zeros({12})}, last{noise({3, 12}, 8)},
+  Param weight{normals({12, 12}, 7)}, bias{Tensor::zeros({12})}, last{normals({3, 12}, 8)},
       last_bias{Tensor::zeros({3})};
   Buffer rows{Tensor::zeros({1})};
   Tensor forward(const Tensor& x, Mode mode) override {
@@ -130,18 +124,18 @@ TEST_CASE("a saved graph trains bit for bit like the module it came from") {
   for (const char* name : {"mlp", "lenet5-classic", "lenet5"}) {
     CAPTURE(name);
     const auto net = make_model(name, {1, 28, 28}, 10, 3);
-    trains_alike_from_file(*net, noise({4, 1, 28, 28}, 2), 10);
+    trains_alike_from_file(*net, normals({4, 1, 28, 28}, 2), 10);
   }
   for (const char* name : {"cifar-cnn", "resnet20"}) {
     CAPTURE(name);
     const auto net = make_model(name, {3, 16, 16}, 10, 3);
-    trains_alike_from_file(*net, noise({4, 3, 16, 16}, 2), 10);
+    trains_alike_from_file(*net, normals({4, 3, 16, 16}, 2), 10);
   }
 }
 
 TEST_CASE("so does one with tied weights, dropout and a stateful op of two outputs") {
   Odd odd;
-  trains_alike_from_file(odd, noise({5, 12}, 4), 3);
+  trains_alike_from_file(odd, normals({5, 12}, 4), 3);
   CHECK(odd.rows.value().item() == 100);
 }
 

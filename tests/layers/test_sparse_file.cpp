@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "autograd/graph_file.h"
+#include "autograd/ops.h"
 #include "core/random.h"
 #include "layers/layers.h"
 
@@ -126,6 +127,124 @@ TEST_CASE("masks beyond what a reader grants lie as bits, and the file says what
   };
   CHECK(version(0) == "{\"version\":1");
   CHECK(version(weight) == "{\"version\":2");
+}
+
+namespace {
+
+// Layers whose masks are made of 4x1 blocks, of runs of 2:4 along the channels of a convolution,
+// and of 1x3 blocks; a few of the weights behind the masks are zeros.
+struct Structured : Module {
+  Conv2d conv{8, 12, 3};
+  Dense blocks{12, 40}, wide{40, 30};
+  Structured(DType dtype, MaskKind kind) {
+    initialize(*this, 5);
+    to_dtype(*this, dtype);
+    const auto mask = [&](Param& p, auto&& keep) {
+      const Tensor m = Tensor::empty(p.value().shape(), DType::u8);
+      for (int64_t i = 0; i < m.elements(); ++i) m.data<uint8_t>()[i] = keep(i) ? 1 : 0;
+      p.set_mask(m, kind);
+    };
+    mask(conv.weight, [](int64_t i) { return (i / 9 % 8 + i / 72 + i % 9) % 4 < 2; });
+    mask(blocks.weight, [](int64_t i) { return (i / 48 * 12 + i % 12) % 7 == 3; });
+    mask(wide.weight, [](int64_t i) { return i % 40 / 3 * 5 % 8 == 1 + i / 40 % 2; });
+  }
+  Tensor forward(const Tensor& x, Mode mode) override {
+    return wide(blocks(global_avg_pool(conv(x, mode)), mode), mode);
+  }
+  void visit(Visitor& v) override {
+    v("conv", conv);
+    v("blocks", blocks);
+    v("wide", wide);
+  }
+  Graph graph() { return capture(*this, Tensor::zeros({1, 8, 5, 5}, conv.weight.value().dtype())); }
+};
+
+std::string graph_text(const std::vector<uint8_t>& bytes) {
+  return Container(open_bytes(bytes, "x")).metadata("graph");
+}
+
+}  // namespace
+
+TEST_CASE("masks made of blocks and of N:M come back from their own codes") {
+  for (const DType dtype : {DType::f32, DType::f64})
+    for (const MaskKind kind : {MaskKind::frozen, MaskKind::soft}) {
+      Structured net(dtype, kind);
+      Graph g = net.graph();
+      const auto bytes = bytes_of(g, {});
+      for (const char* part :
+           {R"("version":3)", R"("runs":[2,4])", R"("tiles":[4,1])", R"("tiles":[1,3])"}) {
+        CAPTURE(part);
+        CHECK(graph_text(bytes).find(part) != std::string::npos);
+      }
+      CHECK(has(bytes, "conv.weight:runs"));
+      Graph back = read(bytes);
+      CHECK(to_string(back) == to_string(g));
+      for (size_t i = 0; i < parameters(g).size(); ++i) {
+        const ParamState &a = parameters(g)[i].state(), &b = parameters(back)[i].state();
+        CHECK(a.mask_kind == b.mask_kind);
+        if (a.mask.defined()) CHECK(a.mask.to_vector<uint8_t>() == b.mask.to_vector<uint8_t>());
+        CHECK(a.value.to_vector<double>() == b.value.to_vector<double>());
+      }
+      // What a reader would not grant lies as bits, which the first version knows.
+      const auto small = bytes_of(g, {.spread_bytes = 0});
+      CHECK(graph_text(small).starts_with(R"({"version":1)"));
+      CHECK(to_string(read(small)) == to_string(g));
+    }
+}
+
+TEST_CASE("integer weights lie in the blocks that they were pruned in, zeros among them or not") {
+  Structured net(DType::f32, MaskKind::frozen);
+  Graph g = net.graph();
+  const Tensor mask = net.blocks.weight.state().mask;
+  GraphValue v;
+  v.name = "integers";
+  v.kind = ValueKind::constant;
+  v.dtype = DType::i8;
+  v.shape = Ints(mask.shape().data(), 2);
+  v.constant = Tensor::zeros(mask.shape(), DType::i8);
+  for (int64_t i = 0; i < mask.elements(); ++i)
+    v.constant.data<int8_t>()[i] = mask.data<uint8_t>()[i] ? int8_t(i % 50 - 2) : 0;
+  g.values.push_back(v);
+  const auto bytes = bytes_of(g, {});
+  const std::string text = graph_text(bytes);
+  CHECK(text.find(R"("tiles":[4,1])", text.find("integers") - 200) != std::string::npos);
+  CHECK(read(bytes).values.back().constant.to_vector<int8_t>() == v.constant.to_vector<int8_t>());
+}
+
+TEST_CASE("what a graph says of a mask's code is held against the file") {
+  Structured net(DType::f32, MaskKind::frozen);
+  Graph g = net.graph();
+  const auto bytes = bytes_of(g, {});
+  const Container whole(open_bytes(bytes, "x"));
+  const auto refuses = [&](const std::string& from, const std::string& to, const char* says,
+                           const char* more = nullptr) {
+    CAPTURE(to);
+    ContainerWriter w;
+    for (const std::string& name : whole.names()) w.add(name, whole.tensor(name));
+    if (more) w.add(more, Tensor::zeros({8}, DType::u8));
+    std::string text = whole.metadata("graph");
+    const size_t at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    w.set_metadata("graph", text.replace(at, from.size(), to));
+    CHECK_THROWS_WITH_AS(read(bytes_of(w)), doctest::Contains(says), Error);
+  };
+  const std::string tiles = R"("tiles":[4,1])", runs = R"("runs":[2,4])";
+  refuses(tiles, R"("tiles":[0,1])", "'blocks.weight:mask' is no mask of the 480 elements");
+  refuses(tiles, R"("tiles":[-4,1])", "expected 0..");
+  refuses(tiles, R"("tiles":[2,1])", "is no mask of the 480 elements");
+  refuses(tiles, R"("tiles":[41,1])", "is no mask");
+  refuses(tiles, R"("tiles":[4])", "no two numbers");
+  refuses(tiles, R"("tiles":4)", "no list");
+  refuses(tiles, R"("tiles":[4,1.5])", "no integer");
+  refuses(tiles, R"("runs":[2,4])", "another code");
+  refuses(runs, R"("runs":[1,4])", "'conv.weight:runs' is no mask");
+  refuses(runs, R"("runs":[4,4])", "is no mask");
+  refuses(runs, R"("runs":[0,4])", "is no mask");
+  refuses(runs, R"("runs":[2,64])", "is no mask");
+  refuses(runs, R"("tiles":[4,1])", "another code");
+  refuses(runs, R"("tiles":[4,1],"runs":[2,4])", "another code");
+  refuses(runs, runs, "two masks", "conv.weight:gaps");
+  refuses(R"("version":3)", R"("version":4)", "use a newer pare");
 }
 
 namespace {

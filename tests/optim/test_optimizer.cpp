@@ -4,20 +4,14 @@
 #include <functional>
 #include <limits>
 
-#include "core/random.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-Tensor noise(int64_t n, uint64_t seed) {
-  const Tensor t = Tensor::empty({n}, DType::f64);
-  Rng rng(seed);
-  for (int64_t i = 0; i < n; ++i) t.data<double>()[i] = rng.normal();
-  return t;
-}
 
 void give_grad(Param p, const Tensor& g) {
   p.state().grad = g.clone();
@@ -33,7 +27,7 @@ void follows(Optimizer& optimizer, Param p, const std::function<void(Scalar&, do
   std::vector<Scalar> expected;
   for (const double w : p.value().to_vector<double>()) expected.push_back({w});
   for (int step = 1; step <= 100; ++step) {
-    const Tensor g = noise(p.value().elements(), uint64_t(step));
+    const Tensor g = normals<double>({p.value().elements()}, uint64_t(step));
     give_grad(p, g);
     optimizer.step();
     for (size_t i = 0; i < expected.size(); ++i) rule(expected[i], g.data<double>()[i], step);
@@ -46,7 +40,7 @@ void follows(Optimizer& optimizer, Param p, const std::function<void(Scalar&, do
 
 TEST_CASE("SGD with momentum, decay and Nesterov's look-ahead") {
   for (const bool nesterov : {false, true}) {
-    Param p(noise(37, 1));
+    Param p(normals<double>({37}, 1));
     Sgd sgd({{"w", p}}, {.rate = 0.01, .momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov});
     follows(sgd, p, [&](Scalar& s, double g, int) {
       const double d = g + 0.1 * s.w;
@@ -58,7 +52,7 @@ TEST_CASE("SGD with momentum, decay and Nesterov's look-ahead") {
 
 TEST_CASE("Adam and AdamW") {
   for (const bool decoupled : {false, true}) {
-    Param p(noise(37, 1));
+    Param p(normals<double>({37}, 1));
     Adam adam({{"w", p}}, {.rate = 0.01, .weight_decay = 0.1, .decoupled = decoupled});
     follows(adam, p, [&](Scalar& s, double g, int t) {
       if (decoupled)
@@ -76,7 +70,7 @@ TEST_CASE("Adam and AdamW") {
 TEST_CASE("decay skips parameters that take none; masked elements stay zero in value and slots") {
   for (const char* name : {"sgd", "nesterov", "adam", "adamw"}) {
     CAPTURE(name);
-    Param plain(Tensor::full({4}, 2, DType::f64), false), masked(noise(64, 2));
+    Param plain(Tensor::full({4}, 2, DType::f64), false), masked(normals<double>({64}, 2));
     std::vector<uint8_t> keep(64);
     for (size_t i = 0; i < 64; ++i) keep[i] = i % 2;
     masked.set_mask(Tensor::from(keep, {64}));
@@ -84,7 +78,7 @@ TEST_CASE("decay skips parameters that take none; masked elements stay zero in v
                                           {.name = name, .rate = 0.1, .weight_decay = 0.5});
     for (int step = 0; step < 5; ++step) {
       give_grad(plain, Tensor::zeros({4}, DType::f64));
-      give_grad(masked, noise(64, 9));
+      give_grad(masked, normals<double>({64}, 9));
       optimizer->step();
     }
     CHECK(plain.value().data<double>()[0] == 2);
@@ -98,11 +92,11 @@ TEST_CASE("decay skips parameters that take none; masked elements stay zero in v
 
 TEST_CASE("a gradient that is not finite stops the step before anything changes") {
   for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    Param a(noise(5, 1)), b(noise(5, 2));
+    Param a(normals<double>({5}, 1)), b(normals<double>({5}, 2));
     const auto before = a.value().to_vector<double>();
     Sgd sgd({{"first", a}, {"second", b}});
-    give_grad(a, noise(5, 3));
-    const Tensor g = noise(5, 4);
+    give_grad(a, normals<double>({5}, 3));
+    const Tensor g = normals<double>({5}, 4);
     g.data<double>()[4] = bad;
     give_grad(b, g);
     CHECK_THROWS_WITH_AS(sgd.step(), doctest::Contains("'second' is not finite"), Error);

@@ -3,11 +3,12 @@
 #include <cmath>
 
 #include "core/cpu/isa.h"
-#include "core/random.h"
 #include "core/thread_pool.h"
 #include "optim/optimizer.h"
+#include "tests/support/tensors.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -19,10 +20,7 @@ void give_gradient(const Param& p, const std::vector<double>& g) {
 }
 
 Param random_param(int64_t n, DType dtype, uint64_t seed) {
-  std::vector<double> v;
-  Rng rng(seed);
-  for (int64_t i = 0; i < n; ++i) v.push_back(rng.normal());
-  return Param(Tensor::from(v, {n}).to(dtype));
+  return Param(normals<double>({n}, seed).to(dtype));
 }
 
 std::unique_ptr<Optimizer> make(const char* rule, const Param& p, OptimizerOptions options) {

@@ -11,6 +11,7 @@
 #include "autograd/ops.h"
 #include "core/storage.h"
 #include "optim/interrupt.h"
+#include "optim/progress.h"
 #include "optim/trainer.h"
 #include "tests/support/quarters.h"
 
@@ -190,6 +191,14 @@ TEST_CASE("options out of range are refused; other files are no checkpoints") {
   save_graph(g, folder / "m.pare");
   CHECK_THROWS_WITH_AS(load_checkpoint(folder / "m.pare"), doctest::Contains("no checkpoint"),
                        Error);
+}
+
+TEST_CASE("times and rates as progress shows them") {
+  CHECK(clock_time(59.6) == "1:00");
+  CHECK(clock_time(3723) == "1:02:03");
+  CHECK(rate_text(31250.4) == "31250");
+  CHECK(rate_text(12.52) == "12.5");
+  CHECK(rate_text(0.04218) == "0.0422");
 }
 
 TEST_CASE("after the first epoch training takes nothing new from the system") {

@@ -5,18 +5,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/random.h"
 #include "core/tensor.h"
 
 namespace pare::testing {
 
-// f32, standard normal; one seed gives one tensor.
-inline Tensor normals(const Shape& shape, uint64_t seed) {
-  const Tensor x = Tensor::empty(shape);
+// Normal numbers of mean 0 and the given deviation; one seed gives one tensor.
+template <class T = float>
+Tensor normals(const Shape& shape, uint64_t seed, double deviation = 1) {
+  std::vector<T> values(size_t(shape.elements()));
   Rng rng(seed);
-  for (int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = float(rng.normal());
-  return x;
+  for (T& v : values) v = T(deviation * rng.normal());
+  return Tensor::from(values, shape);
 }
 
 // Float sums of at most 1600 terms a layer differ by rounding alone: a relative 1e-4 of the largest

@@ -79,8 +79,8 @@ TEST_CASE("empty data, and nonsense in the environment") {
     CHECK(o.out.find(says) != std::string::npos);
     CHECK(!fs::exists(f.path / "n.pare"));
   };
-  fails("PARE_ISA=avx1024", 1, "PARE_ISA is 'avx1024'; it takes scalar, avx2 or avx512");
-  fails("PARE_BLAS=/no/such/library.so", 1, "/no/such/library.so");
+  fails("PARE_ISA=avx1024", 1, "error: PARE_ISA is 'avx1024'; it takes scalar, avx2 or avx512");
+  fails("PARE_BLAS=/no/such/library.so", 1, "error: PARE_BLAS: /no/such/library.so");
   const std::vector<uint8_t> none{0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28};
   const std::span<const uint8_t> part(none);
   write_file_atomically((f.path / "mnist/train-images-idx3-ubyte").string(), {&part, 1});

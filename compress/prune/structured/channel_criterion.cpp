@@ -16,9 +16,10 @@ bool is_param(const Graph& graph, const ChannelAxis& a) {
 // Calls f(unit, element) for every element of the axis's tensor that belongs to a unit.
 template <class F>
 void for_elements(const Shape& shape, const ChannelAxis& a, F&& f) {
-  int64_t inner = 1;
+  const int64_t extent = shape[a.axis];
+  int64_t outer = 1, inner = 1;
+  for (int axis = 0; axis < a.axis; ++axis) outer *= shape[axis];
   for (int axis = a.axis + 1; axis < shape.rank(); ++axis) inner *= shape[axis];
-  const int64_t extent = shape[a.axis], outer = shape.elements() / (inner * extent);
   for (size_t k = 0; k < a.indices.size(); ++k)
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t i = 0; i < inner; ++i)
@@ -132,6 +133,7 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
         gate.push_back(node.inputs[i]);
   }
   scores_.clear();
+  if (analysis.groups.empty()) return;  // whose parameters there may be none of
   for_each_gradient(graph, batches, [&](int64_t) {
     // w dL/dw once per parameter and batch.
     std::map<int, std::vector<double>> products;

@@ -73,25 +73,24 @@ class Reader {
   ChannelAnalysis analysis() const {
     std::map<Signature, std::vector<const Unit*>> alike;
     for (const auto& [root, unit] : units_) alike[signature_of(unit)].push_back(&unit);
-    std::map<std::pair<int, int64_t>, ChannelGroup> ordered;  // by first layer and channel
+    std::map<std::pair<int, Signature>, ChannelGroup> ordered;  // by first layer
     for (auto& [signature, units] : alike) {
       const int lead = lead_axis(signature);
-      // What no layer makes, or is a single unit, has nothing to remove.
-      if (lead < 0 || units.size() < 2) continue;
+      if (lead < 0) continue;  // no layer makes them
       const auto first = [&](const Unit* u) { return (*u)[size_t(lead)].indices[0]; };
       std::sort(units.begin(), units.end(),
                 [&](const Unit* a, const Unit* b) { return first(a) < first(b); });
       const int layer = places_[size_t(signature[size_t(lead)][0])];
-      ordered[{layer, first(units[0])}] = group_of(signature, units, lead);
+      ordered[{layer, signature}] = group_of(signature, units, lead);
     }
     ChannelAnalysis found;
+    std::map<std::string, int> named;
     for (auto& [place, group] : ordered) {
-      // Groups that start at one layer are told apart by a number.
-      int same = 1;
-      for (const ChannelGroup& g : found.groups)
-        same += g.name == group.name || g.name.starts_with(group.name + "#");
-      if (same > 1) group.name += "#" + std::to_string(same);
-      found.groups.push_back(std::move(group));
+      // Groups that start at one layer are told apart by a number. Removal changes neither their
+      // order nor their count: a single unit, which has nothing to remove, keeps its number.
+      const int number = ++named[group.name];
+      if (number > 1) group.name += "#" + std::to_string(number);
+      if (group.units >= 2) found.groups.push_back(std::move(group));
     }
     for (const auto& [place, k] : kept_) found.kept.push_back(k);
     return found;

@@ -35,7 +35,8 @@ struct ChannelAxis {
 };
 
 struct ChannelGroup {
-  std::string name;               // of the first layer that makes these channels
+  std::string name;               // of the first layer that makes these channels; "NAME#2" for the
+                                  // second such group, whatever has been removed of the first
   std::vector<ChannelAxis> axes;  // of parameters, constants, buffers and computed values
   int64_t units = 0;
   int64_t channels_per_unit = 1;  // in that first layer

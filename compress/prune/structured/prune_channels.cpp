@@ -79,11 +79,11 @@ Units count_units(const std::vector<Ranked>& groups, const std::vector<PrunedGro
     all.before += r.before;
     all.now += r.units();
   }
-  for (const PrunedGroup& earlier : rounds)  // with one channel left a group is none any more
+  for (const PrunedGroup& earlier : rounds)  // with one unit left a group is none any more
     if (std::none_of(groups.begin(), groups.end(),
                      [&](const Ranked& r) { return r.group->name == earlier.name; })) {
-      all.before += earlier.channels;
-      all.now += earlier.kept;
+      all.before += earlier.channels / earlier.kept;
+      ++all.now;
     }
   return all;
 }
@@ -227,7 +227,8 @@ ChannelReport prune_channels(Graph& graph, const ChannelCriterion& criterion,
   check_options(options);
   const ChannelAnalysis analysis = find_channel_groups(graph);
   check(!analysis.groups.empty(), ErrorCode::bad_input,
-        "prune: the network has no channels that can go\n{}", describe(graph, analysis));
+        "prune: the network has no channels that can go{}{}", analysis.kept.empty() ? "" : "\n",
+        describe(graph, analysis));
   const std::vector<Ranked> groups = rank(graph, analysis, criterion, options);
   const Units all = count_units(groups, options.rounds);
   int64_t removable = 0, widest = 0;
