@@ -16,7 +16,7 @@ Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Exa
   for (const double s : scan.sparsities)
     check(s >= 0 && s <= 1, "sensitivity: sparsity {}, expected a share between 0 and 1", s);
   const auto names = prunable_weights(graph);
-  check(!names.empty(), ErrorCode::bad_input, "sensitivity: the network has no weights to prune");
+  check_prunable(graph, "sensitivity");
   const auto of = int64_t(names.size() * scan.sparsities.size()) + 1;
   int64_t done = 0;
   const auto look = [&](Graph& g) {
