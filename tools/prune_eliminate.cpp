@@ -21,9 +21,16 @@ void describe(const PruneRun& run, const std::vector<PrunedLayer>& layers) {
 void tell_limits(const PruneRun& run, const PruneStructure& structure) {
   for (const std::string& name : weights_left_dense(run.graph))
     note(run.common, "note: '{}' stays dense: pruning does not know the op that uses it", name);
-  if (!structure.is_n_of_m()) return;
   for (const PrunableWeight& w : prunable_weights(run.graph)) {
     const BlockGrid grid(w.param.value().shape(), structure);
+    if (const int64_t rest = grid.rows() % structure.rows)
+      note(run.common, "note: '{}' has {} rows, no multiple of {}: its last blocks have {}", w.name,
+           grid.rows(), structure.rows, rest);
+    if (const int64_t rest = grid.columns() % structure.columns)
+      note(run.common,
+           "note: '{}' has {} columns, no multiple of {}: the last blocks of a row have {}", w.name,
+           grid.columns(), structure.columns, rest);
+    if (!structure.is_n_of_m()) continue;
     if (const int64_t rest = grid.columns() % structure.of)
       note(run.common, "note: '{}' has {} columns, no multiple of {}: the last {} of a row keep {}",
            w.name, grid.columns(), structure.of, rest,

@@ -53,9 +53,8 @@ void judge_one_shot(PruneRun& run) {
 }
 
 // Throws Error{bad_input} where parameters of the file are not those of a new network.
-void check_whole(const PruneRun& run, Graph& fresh) {
-  Graph graph = run.graph.clone();
-  const auto mine = named_parameters(graph), theirs = named_parameters(fresh);
+void check_whole(PruneRun& run, Graph& fresh) {
+  const auto mine = named_parameters(run.graph), theirs = named_parameters(fresh);
   const auto [a, b] = std::mismatch(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
                                     [](const auto& x, const auto& y) {
                                       return x.second.value().shape() == y.second.value().shape();
@@ -63,12 +62,12 @@ void check_whole(const PruneRun& run, Graph& fresh) {
   if (a == mine.end() && b == theirs.end()) return;
   const std::string difference =
       mine.size() != theirs.size()
-          ? message("has {} parameters, a new one has {}", mine.size(), theirs.size())
-          : message("has '{}' of {}, a new one has {}", a->first, a->second.value().shape(),
+          ? message("{} parameters where that has {}", mine.size(), theirs.size())
+          : message("'{}' of {} where that has {}", a->first, a->second.value().shape(),
                     b->second.value().shape());
   fail(ErrorCode::bad_input,
-       "{} is no whole '{}': it {}. Its channels or blocks were pruned, so it has no initial "
-       "weights to go back to; name the model instead of the file",
+       "{} no longer has the layers of a new {}: it has {}. Its channels or blocks were pruned, so "
+       "it has no initial weights to go back to; name the model instead of the file",
        run.flags.file, run.graph.get_metadata("model"), difference);
 }
 

@@ -20,6 +20,10 @@ struct SensitivityCommand {
     SensitivityOptions options;
     if (!sparsities.empty()) options.sparsities = sparsities;
     std::sort(options.sparsities.begin(), options.sparsities.end());
+    check(structure != "channel" && structure != "block",
+          "--structure {}: sensitivity thins weights, by single ones, blocks (4x1) or N:M (2:4); "
+          "pare prune removes channels and blocks of layers",
+          structure);
     options.structure = parse_structure(structure);
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
@@ -58,6 +62,7 @@ struct SensitivityCommand {
     for (const LayerSensitivity& l : scan.layers)
       layers.push_back({{"name", l.name},
                         {"weights", l.elements},
+                        {"sparsities", l.achieved},
                         {"accuracy", l.accuracy},
                         {"loss", l.loss},
                         {"tolerated", tolerated_sparsity(scan, l, tolerated_drop)}});
@@ -81,8 +86,9 @@ void add_sensitivity(CLI::App& app) {
   command->footer("Example: pare sensitivity lenet5.pare --structure 4x1 --svg lenet5.svg");
   auto o = std::make_shared<SensitivityCommand>();
   command->add_option("file", o->file, "model file")->required();
-  command->add_option("--method", o->method, "how weights are ranked, as pare prune has it");
-  command->add_option("--structure", o->structure, "what is removed, as pare prune has it");
+  command->add_option("--method", o->method, "how single weights are ranked, as pare prune has it");
+  command->add_option("--structure", o->structure,
+                      "what is removed: unstructured, blocks of rows x columns (4x1), N:M (2:4)");
   command->add_option("--sparsities", o->sparsities, "shares of zeros to try, 0..1")
       ->delimiter(',');
   command->add_option("--images", o->images, "held-out images to evaluate on, at most");

@@ -9,6 +9,9 @@
 namespace pare::tool {
 namespace {
 
+// A share of zeros that differs from the one asked for by more than this is told.
+constexpr double worth_a_word = 0.005;
+
 double lowest(const Sensitivity& scan) {
   double low = scan.accuracy;
   for (const LayerSensitivity& l : scan.layers)
@@ -45,13 +48,22 @@ struct Frame {
   static constexpr double left = 60, right = 560, top = 40, bottom = 340;
   double low, high, step;  // of accuracy, in whole steps
   size_t points;
-  double x(size_t i) const {
-    return points > 1 ? left + (right - left) * double(i) / double(points - 1) : (left + right) / 2;
+  double x(double place) const {
+    return points > 1 ? left + (right - left) * place / double(points - 1) : (left + right) / 2;
   }
   double y(double accuracy) const {
     return bottom - (bottom - top) * (accuracy - low) / (high - low);
   }
 };
+
+// Where in the list of sparsities a share lies, between two of them in proportion.
+double place_of(double share, const std::vector<double>& sparsities) {
+  const auto above = std::lower_bound(sparsities.begin(), sparsities.end(), share);
+  if (above == sparsities.begin()) return 0;
+  if (above == sparsities.end()) return double(sparsities.size() - 1);
+  const double below = above[-1];
+  return double(above - sparsities.begin()) - (*above - share) / (*above - below);
+}
 
 // Lines around all accuracies, 1, 2 or 5 times a power of ten apart.
 Frame frame_of(const Sensitivity& scan) {
@@ -78,8 +90,8 @@ std::string axes(const Sensitivity& scan, const Frame& f) {
         f.left, f.right, y, f.left - 6, y + 4, short_percent(a));
   }
   for (size_t i = 0; i < scan.sparsities.size(); ++i)
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{} %</text>\n", f.x(i),
-                       f.bottom + 18, short_percent(scan.sparsities[i]));
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{} %</text>\n",
+                       f.x(double(i)), f.bottom + 18, short_percent(scan.sparsities[i]));
   return svg +
          fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">zeros in one layer</text>\n",
                      (f.left + f.right) / 2, f.bottom + 38);
@@ -101,6 +113,11 @@ std::string sensitivity_table(const Sensitivity& scan) {
                         short_percent(tolerated_sparsity(scan, l, tolerated_drop)) + " %",
                         curve(l, low, scan.accuracy));
   }
+  for (const LayerSensitivity& l : scan.layers)
+    for (size_t i = 0; i < l.achieved.size(); ++i)
+      if (std::abs(l.achieved[i] - scan.sparsities[i]) > worth_a_word)
+        text += fmt::format("\n{}: {} % of zeros where {} % were asked for", l.name,
+                            short_percent(l.achieved[i]), short_percent(scan.sparsities[i]));
   return text;
 }
 
@@ -123,8 +140,9 @@ std::string sensitivity_svg(const Sensitivity& scan, const std::string& title) {
     const char* dash = l / colours.size() % 2 ? " stroke-dasharray=\"5 3\"" : "";
     std::string points;
     for (size_t i = 0; i < layer.accuracy.size(); ++i) {
-      points += fmt::format("{:.1f},{:.1f} ", f.x(i), f.y(layer.accuracy[i]));
-      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n", f.x(i),
+      const double x = f.x(place_of(layer.achieved[i], scan.sparsities));
+      points += fmt::format("{:.1f},{:.1f} ", x, f.y(layer.accuracy[i]));
+      svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n", x,
                          f.y(layer.accuracy[i]), colour);
     }
     svg += fmt::format(

@@ -37,6 +37,20 @@ std::vector<std::string> weights_left_dense(const Graph& graph) {
   return names;
 }
 
+void check_prunable(const Graph& graph, const char* what) {
+  if (!prunable_weights(graph).empty()) return;
+  std::string reasons;
+  const auto add = [&](const std::string& name, const char* why) {
+    reasons += message("{} '{}' {}", reasons.empty() ? ":" : ",", name, why);
+  };
+  for (const std::string& name : weights_left_dense(graph))
+    add(name, "is used by an op that pruning does not know");
+  for (const GraphValue& v : graph.values)
+    if (v.kind == ValueKind::constant && v.shape.size() >= 2 && !is_float(v.dtype))
+      add(v.name, "holds integers (prune before quantizing)");
+  fail(ErrorCode::bad_input, "{}: the network has no weights to prune{}", what, reasons);
+}
+
 Tensor Magnitude::scores(const PrunableWeight& weight) const {
   return score_elements(weight, [](double w, int64_t) { return std::fabs(w); });
 }

@@ -22,6 +22,9 @@ std::vector<PrunableWeight> prunable_weights(const Graph& graph);
 // Names of parameters of two or more axes, not empty, that are none of these: ops that pruning does
 // not know use them, and they stay dense.
 std::vector<std::string> weights_left_dense(const Graph& graph);
+// Throws Error{bad_input} where there is no weight to prune, saying what keeps those that there are
+// dense. `what` begins the sentence.
+void check_prunable(const Graph& graph, const char* what);
 
 class Criterion {
  public:

@@ -63,11 +63,6 @@ Layer judge(const PrunableWeight& weight, const Criterion& criterion,
   return layer;
 }
 
-template <class Weights>
-void check_weights(const Weights& weights) {
-  check(!weights.empty(), ErrorCode::bad_input, "prune: the network has no weights to prune");
-}
-
 void check_floor(double sparsity, int64_t gone, int64_t all, int64_t floor) {
   check(gone <= all - floor,
         "prune: a sparsity of {} leaves {} of {} weights or blocks, but {} must stay so that no "
@@ -226,7 +221,8 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
     layers.push_back(judge(w, criterion, options.structure));
     layers.back().floor = std::max<int64_t>(1, std::llround(least * double(layers.back().count())));
   }
-  check_weights(layers);
+  check_prunable(graph, "prune");
+  check(!layers.empty(), ErrorCode::bad_input, "prune: the filter leaves no weights to prune");
   if (options.structure.is_n_of_m()) {
     for (Layer& layer : layers) choose_n_of_m(layer, options.structure);
   } else if (options.scope == PruneScope::global) {
@@ -278,7 +274,7 @@ double sparsity_after(int round, int rounds, double sparsity) {
 std::vector<PrunedLayer> prune_in_rounds(Graph& graph, Criterion& criterion,
                                          const PruneOptions& options, int rounds,
                                          const std::vector<Batch>& sample) {
-  check_weights(prunable_weights(graph));
+  check_prunable(graph, "prune");
   check(rounds >= 1, "prune: {} rounds, expected at least one", rounds);
   std::vector<PrunedLayer> layers;
   PruneOptions now = options;

@@ -16,7 +16,7 @@ Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Exa
   for (const double s : scan.sparsities)
     check(s >= 0 && s <= 1, "sensitivity: sparsity {}, expected a share between 0 and 1", s);
   const auto names = prunable_weights(graph);
-  check(!names.empty(), ErrorCode::bad_input, "sensitivity: the network has no weights to prune");
+  check_prunable(graph, "sensitivity");
   const auto of = int64_t(names.size() * scan.sparsities.size()) + 1;
   int64_t done = 0;
   const auto look = [&](Graph& g) {
@@ -33,11 +33,13 @@ Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Exa
     const auto blocks = double(BlockGrid(weight.param.value().shape(), options.structure).blocks());
     for (const double s : scan.sparsities) {
       Graph thinned = graph.clone();
-      prune(thinned, criterion,
-            {.sparsity = std::min(s, 1 - 1 / blocks),
-             .scope = criterion.by_row() ? PruneScope::row : PruneScope::local,
-             .structure = options.structure,
-             .filter = [&](const PrunableWeight& w) { return w.name == weight.name; }});
+      const std::vector<PrunedLayer> pruned =
+          prune(thinned, criterion,
+                {.sparsity = std::min(s, 1 - 1 / blocks),
+                 .scope = criterion.by_row() ? PruneScope::row : PruneScope::local,
+                 .structure = options.structure,
+                 .filter = [&](const PrunableWeight& w) { return w.name == weight.name; }});
+      layer.achieved.push_back(1 - double(pruned[0].kept) / double(layer.elements));
       const Evaluation e = look(thinned);
       layer.accuracy.push_back(e.accuracy);
       layer.loss.push_back(e.loss);
@@ -51,7 +53,7 @@ double tolerated_sparsity(const Sensitivity& scan, const LayerSensitivity& layer
   double best = 0;
   for (size_t i = 0; i < scan.sparsities.size(); ++i) {
     if (layer.accuracy[i] < scan.accuracy - drop) break;
-    best = scan.sparsities[i];
+    best = layer.achieved[i];
   }
   return best;
 }

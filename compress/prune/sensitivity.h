@@ -13,6 +13,8 @@ struct LayerSensitivity {
   std::string name;  // of the weight
   int64_t elements = 0;
   std::vector<double> accuracy, loss;  // one a sparsity
+  // What each came to: a block at least stays, and what the network has lost already is gone.
+  std::vector<double> achieved = {};
 };
 
 struct Sensitivity {
@@ -37,8 +39,8 @@ Sensitivity scan_sensitivity(Graph& graph, const Criterion& criterion, const Exa
                              const Preprocessing& preprocessing,
                              const SensitivityOptions& options = {});
 
-// The highest sparsity of those scanned up to which the layer costs at most `drop` of accuracy; 0
-// where the first costs more.
+// The highest sparsity achieved by those scanned up to which the layer costs at most `drop` of
+// accuracy; 0 where the first costs more.
 double tolerated_sparsity(const Sensitivity& scan, const LayerSensitivity& layer, double drop);
 
 }  // namespace pare

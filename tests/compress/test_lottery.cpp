@@ -415,7 +415,9 @@ TEST_CASE("a sensitivity scan prunes one layer at a time and leaves the network 
   for (const LayerSensitivity& l : scan.layers) {
     CHECK(l.accuracy[0] == scan.accuracy);  // nothing pruned
     CHECK(l.accuracy[2] < scan.accuracy);   // one weight left
-    CHECK(tolerated_sparsity(scan, l, 1) == 1);
+    CHECK(l.achieved[1] == doctest::Approx(0.9).epsilon(0.01));
+    CHECK(l.achieved[2] == 1 - 1 / double(l.elements));
+    CHECK(tolerated_sparsity(scan, l, 1) == l.achieved[2]);
     CHECK(tolerated_sparsity(scan, l, 0) < 1);
   }
   // The same by hand for one layer.

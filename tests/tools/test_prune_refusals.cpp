@@ -117,5 +117,20 @@ TEST_CASE(
   CHECK(run(f, "prune c.pare --when lottery --epochs 1", true).out.find("'fc1.weight' of") !=
         std::string::npos);
   CHECK(run(f, "prune t.pare --when lottery --epochs 1", true)
-            .out.find("parameters, a new one has") != std::string::npos);
+            .out.find("parameters where that has") != std::string::npos);
+}
+
+TEST_CASE("a network of integers is told why it cannot be pruned") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 1 --out m.pare").code == 0);
+  REQUIRE(run(f, "quantize m.pare --out m8.pare").code == 0);
+  for (const char* args : {"prune m8.pare --epochs 0", "sensitivity m8.pare"}) {
+    const Outcome o = run(f, args, true);
+    CAPTURE(args);
+    CAPTURE(o.out);
+    CHECK(o.code == 2);
+    CHECK(o.out.find("no weights to prune: 'fc1") != std::string::npos);
+    CHECK(o.out.find("holds integers (prune before quantizing)") != std::string::npos);
+  }
 }

@@ -92,3 +92,39 @@ TEST_CASE("what was asked for and what came of it are told apart") {
   CHECK(run(f, "prune m.pare --sparsity 0 --epochs 0 --out q.pare", true)
             .out.find("note: nothing was removed") == std::string::npos);
 }
+
+TEST_CASE("blocks that do not divide a layer are noted, as runs of N:M are") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 0 --out m.pare").code == 0);
+  const auto told = [&](const std::string& structure) {
+    return run(f, "prune m.pare --epochs 0 --out p.pare --structure " + structure, true).out;
+  };
+  const std::string tall = told("4x1"), wide = told("1x8");
+  CHECK(tall.find("note: 'fc3.weight' has 10 rows, no multiple of 4: its last blocks have 2") !=
+        std::string::npos);
+  CHECK(tall.find("columns, no multiple") == std::string::npos);
+  CHECK(wide.find("note: 'fc2.weight' has 300 columns, no multiple of 8: the last blocks of a row "
+                  "have 4") != std::string::npos);
+  CHECK(told("1x4").find("no multiple") == std::string::npos);
+}
+
+TEST_CASE("sensitivity draws what was reached, and says which structures it covers") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, "train mlp --data mnist --epochs 1 --out m.pare").code == 0);
+  const std::string scan = "sensitivity m.pare --images 60 --structure 64x64 ";
+  const json j = result(f, scan + "--sparsities 0.5,1", {"layers"});
+  // fc3 has 10 x 100 weights: a block of 64 columns and one of 36. One stays.
+  const json& last = j["layers"][2];
+  CHECK(last["sparsities"][1].get<double>() <= 0.64 + 1e-9);
+  CHECK(last["tolerated"].get<double>() <= 0.64 + 1e-9);
+  CHECK(j["layers"][0]["sparsities"][1].get<double>() > 0.95);
+  CHECK(run(f, scan + "--sparsities 0.5,1").out.find(" % of zeros where 100 % were asked for") !=
+        std::string::npos);
+  for (const char* structure : {"channel", "block"})
+    check_mistake(f, {("sensitivity m.pare --structure " + std::string(structure)).c_str(), 1,
+                      "pare prune removes channels and blocks of layers"});
+  const std::string help = run(f, "sensitivity --help").out;
+  CHECK(help.find("as pare prune has it") == help.rfind("as pare prune has it"));
+}
