@@ -72,7 +72,7 @@ void check_whole(PruneRun& run, Graph& fresh) {
 }
 
 // The weights that a ticket goes back to: of a file, those that its seed gives again.
-Graph initial_weights(const PruneRun& run) {
+Graph initial_weights(PruneRun& run) {
   const auto seed = initial_seed(run.graph);
   check(seed.has_value(), ErrorCode::bad_input,
         "{} does not say which seed its training began with, so its initial weights cannot be made "
