@@ -71,27 +71,21 @@ Flags flags_of(const Tensor& mask) {
   return flags;
 }
 
-// Of each column of the matrix, the offset of its element in a row of the weight.
-std::vector<int64_t> offsets(const WeightMatrix& m) {
-  std::vector<int64_t> at;
-  for (int64_t c = 0; c < m.columns; ++c) at.push_back(m.offset(c));
-  return at;
+// f(element in C order, row, column) for every element, in the order of the weight's matrix.
+template <class F>
+void for_elements(const WeightMatrix& m, F&& f) {
+  if (m.columns == 0) return;
+  for (int64_t row = 0; row < m.rows; ++row)
+    for (int64_t place = 0, column = 0; place < m.places; ++place)
+      for (int64_t input = 0; input < m.inputs; ++input, ++column)
+        f(size_t(row * m.columns + input * m.places + place), row, column);
 }
 
-// What lies in C order, in the order of the weight's matrix, and back.
+// What lies in C order, in the order of the weight's matrix.
 Flags to_matrix(const Flags& flags, const WeightMatrix& m) {
   Flags out;
   out.reserve(flags.size());
-  const auto at = offsets(m);
-  for (int64_t r = 0; r < m.rows; ++r)
-    for (const int64_t offset : at) out.push_back(flags[size_t(r * m.columns + offset)]);
-  return out;
-}
-Flags from_matrix(const Flags& flags, const WeightMatrix& m) {
-  Flags out(flags.size());
-  const auto at = offsets(m);
-  for (int64_t r = 0, i = 0; r < m.rows; ++r)
-    for (const int64_t offset : at) out[size_t(r * m.columns + offset)] = flags[size_t(i++)];
+  for_elements(m, [&](size_t element, int64_t, int64_t) { out.push_back(flags[element]); });
   return out;
 }
 
@@ -118,23 +112,13 @@ Tiles find_tiles(const Flags& flags, const WeightMatrix& m) {
   return {t.rows ? t.rows : m.rows, t.columns ? t.columns : m.columns};
 }
 
-// Of each tile what its first element has, and of each element what its tile has.
+// Of each tile what its first element has.
 Flags from_elements(const Flags& flags, const WeightMatrix& m, const Tiles& t) {
   Flags tiles;
   for (int64_t r = 0; r < m.rows; r += t.rows)
     for (int64_t c = 0; c < m.columns; c += t.columns)
       tiles.push_back(flags[size_t(r * m.columns + c)]);
   return tiles;
-}
-Flags to_elements(const Flags& tiles, const WeightMatrix& m, const Tiles& t) {
-  Flags flags;
-  flags.reserve(size_t(m.rows * m.columns));
-  const int64_t across = (m.columns + t.columns - 1) / t.columns;
-  for (int64_t r = 0; r < m.rows; ++r)
-    for (int64_t i = 0; i < across; ++i)
-      flags.insert(flags.end(), size_t(std::min(t.columns, m.columns - i * t.columns)),
-                   tiles[size_t(r / t.rows * across + i)]);
-  return flags;
 }
 
 MaskCode shorter_of_bits_and_gaps(const Flags& flags) {
@@ -190,10 +174,23 @@ std::optional<Tensor> decode_mask(const MaskCode& code, const Shape& shape, int6
       return std::nullopt;
     const int64_t count = code.tiles() ? t.count(m) : shape.elements();
     flags = code.gaps ? from_gaps(bytes, count) : from_bits(bytes, count);
-    if (flags && code.tiles()) *flags = to_elements(*flags, m, t);
   }
   if (!flags) return std::nullopt;
-  return Tensor::from(code.in_matrix_order() ? from_matrix(*flags, m) : *flags, shape);
+  const Tensor mask = Tensor::empty(shape, DType::u8);
+  uint8_t* out = mask.data<uint8_t>();
+  if (code.tiles()) {
+    const int64_t across = (m.columns + t.columns - 1) / t.columns;
+    for_elements(m, [&](size_t element, int64_t row, int64_t column) {
+      out[element] = (*flags)[size_t(row / t.rows * across + column / t.columns)];
+    });
+  } else if (code.runs()) {
+    for_elements(m, [&](size_t element, int64_t row, int64_t column) {
+      out[element] = (*flags)[size_t(row * m.columns + column)];
+    });
+  } else {
+    std::copy(flags->begin(), flags->end(), out);
+  }
+  return mask;
 }
 
 }  // namespace pare

@@ -45,7 +45,7 @@ def panel(title, series, x0, ticks=None, axis="", levels=None):
     for (_, points), colour in zip(series, COLOURS):
         placed = [place(x, y) for x, y, *_ in points]
         for x, y, spread in (point for point in points if len(point) > 2):
-            (at, top), (_, bottom) = place(x, y + spread), place(x, y - spread)
+            (at, top), (_, bottom) = place(x, min(y + spread, scale[-1])), place(x, max(y - spread, scale[0]))
             out.append(f'<line x1="{at:.1f}" y1="{top:.1f}" x2="{at:.1f}" y2="{bottom:.1f}" stroke="{colour}"/>')
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')

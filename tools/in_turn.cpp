@@ -59,7 +59,7 @@ double add_window(const std::function<PartTimes()>& both, double seconds,
                   std::vector<Windows>& parts) {
   std::vector<std::vector<double>> first, second;
   double total = 0;
-  for (int runs = 0; runs < 4 || total < seconds; ++runs) {
+  for (int runs = 0; runs < 4 || (total > 0 && total < seconds); ++runs) {
     const PartTimes times = both();
     first.resize(times.size());
     second.resize(times.size());
@@ -89,7 +89,7 @@ std::vector<InTurn> time_parts_in_turn(const std::function<PartTimes()>& both, d
   double total = 0;
   for (int windows = 0; windows < 2 || total < (agree(parts) ? seconds : 4 * seconds); ++windows) {
     total += add_window(both, seconds / 5, parts);
-    if (parts.empty()) break;
+    if (parts.empty() || total == 0) break;  // nothing takes time
   }
   std::vector<InTurn> quiet;
   for (Windows& w : parts) quiet.push_back(quietest(w));

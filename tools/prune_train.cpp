@@ -1,4 +1,6 @@
 // The trainings of `pare prune`: after or during elimination, and of the control.
+#include <algorithm>
+
 #include "autograd/graph_file.h"
 #include "compress/prune/gradual.h"
 #include "compress/prune/rigl.h"
@@ -27,13 +29,15 @@ std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   const auto at = [&](double share) { return int64_t(share * double(steps - 1)); };
   if (f.when == "gradual") {
     const double already = sparsity_of(run.original);
-    check(already <= f.sparsity,
+    // An earlier pruning to the same sparsity may have rounded up by half a weight.
+    constexpr double rounding = 5e-4;
+    check(already <= f.sparsity + rounding,
           "--when gradual lets the sparsity rise to {}, but {} of the weights of {} are gone "
           "already",
           f.sparsity, percent(already), f.file);
     return std::make_shared<GradualPruning>(*run.criterion, run.how(),
                                             SparsityRamp{.kind = parse_ramp(f.ramp),
-                                                         .initial = already,
+                                                         .initial = std::min(already, f.sparsity),
                                                          .final = f.sparsity,
                                                          .begin = at(f.ramp_begin),
                                                          .end = at(f.ramp_end),

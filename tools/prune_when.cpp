@@ -1,4 +1,5 @@
 // The order of `pare prune`: what --when means, as rounds of eliminating and training.
+#include <algorithm>
 #include <cmath>
 
 #include "compress/prune/ramp.h"

@@ -114,10 +114,19 @@ std::string sensitivity_table(const Sensitivity& scan) {
                         curve(l, low, scan.accuracy));
   }
   for (const LayerSensitivity& l : scan.layers)
-    for (size_t i = 0; i < l.achieved.size(); ++i)
-      if (std::abs(l.achieved[i] - scan.sparsities[i]) > worth_a_word)
-        text += fmt::format("\n{}: {} % of zeros where {} % were asked for", l.name,
-                            short_percent(l.achieved[i]), short_percent(scan.sparsities[i]));
+    for (size_t i = 0, last = 0; i < l.achieved.size(); i = last + 1) {
+      const auto missed = [&](size_t k) {
+        return std::abs(l.achieved[k] - scan.sparsities[k]) > worth_a_word;
+      };
+      last = i;
+      if (!missed(i)) continue;
+      while (last + 1 < l.achieved.size() && l.achieved[last + 1] == l.achieved[i] &&
+             missed(last + 1))
+        ++last;
+      text += fmt::format("\n{}: {} % of zeros where {}{} % were asked for", l.name,
+                          short_percent(l.achieved[i]), short_percent(scan.sparsities[i]),
+                          last > i ? " to " + short_percent(scan.sparsities[last]) : "");
+    }
   return text;
 }
 

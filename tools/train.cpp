@@ -74,6 +74,7 @@ struct TrainCommand {
     checkpoint.options.quiet = common.quiet;
     if (!common.out.empty()) {
       check_output("--out", common.out, resume);
+      check_output("--out", common.out + ".csv", resume);
       check_training_output("--out", common.out, {teacher_of(checkpoint.options.task)});
       checkpoint.options.out = common.out;
     }

@@ -81,9 +81,7 @@ class ByBatchStep : public Step {
     for (const StepPtr& f : forms_) bytes += f ? f->packed_bytes() : 0;
     return bytes;
   }
-  int64_t parts(int64_t images) const override {
-    return images >= 32 ? 1 : of(images).parts(images);
-  }
+  int64_t parts(int64_t images) const override { return of(images).parts(images); }
   // Cut into parts only where one form takes all.
   void run(const Frame& f, int64_t part, int64_t parts) const override {
     int64_t first = 0, count = f.images;

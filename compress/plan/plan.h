@@ -48,7 +48,7 @@ struct SparseLayers {
 };
 
 // A step of a plan: its node and kernel as describe() has them, what ran of a kernel that depends
-// on the number of images, and how long it took.
+// on the number of images, else the kernel itself, and how long it took.
 struct StepTime {
   std::string node, kernel, form;
   double micros = 0;

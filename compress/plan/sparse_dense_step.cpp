@@ -75,7 +75,7 @@ class SparseLanesStep : public Step {
     float* y = f.of(output) + at;
     for (int64_t i = 0; i < n; ++i) {
       const float v = y[i] + residual[i];
-      y[i] = relu_ && !(v > 0) ? 0 : v;
+      y[i] = relu_ && v < 0 ? 0 : v;
     }
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <optional>
 
 #include "compress/plan/sparse_forms.h"
 
@@ -82,14 +83,21 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
   }
   const std::string before = account(first, "with fewer sparse layers ");
   const bool both = sparse->sparse_dense && sparse->sparse_conv;
-  Trial trial = first;
   for (const bool convolutions : {true, false}) {
     if (!sparse->sparse_dense || (!convolutions && !both)) continue;
+    std::optional<Trial> with_one_image;
+    if (convolutions) with_one_image = first;
     for (const bool one_image : {true, false}) {
       const SparseUse use{true, convolutions, one_image};
-      if (use == SparseUse{} || (!one_image && trial.sparse_is_slower(many))) continue;
+      if (use == SparseUse{}) continue;
+      if (!one_image && (!with_one_image || with_one_image->sparse_is_slower(many))) continue;
       StatePtr some = make(use);
-      if (!some->sparse_dense || !holds(*some, *dense, timing, trial)) continue;
+      if (!some->sparse_dense) continue;
+      Trial trial;
+      if (!holds(*some, *dense, timing, trial)) {
+        with_one_image = trial;
+        continue;
+      }
       some->account = before + account(trial, given_up(use));
       some->overruled = !convolutions;
       return some;

@@ -25,8 +25,8 @@ struct PruneStructure {
 // Throws Error{usage} for what is none: RxC with 1..64 each, N:M with 0 < N < M <= 32.
 PruneStructure parse_structure(const std::string& text);
 
-// A weight cut into the blocks of a structure, which are numbered row by row of the matrix; single
-// elements (those of N:M among them) in C order of the weight.
+// A weight cut into the blocks of a structure, which are numbered row by row of the matrix; blocks
+// one column wide, single elements (those of N:M among them) too, in C order of the weight.
 class BlockGrid {
  public:
   // Throws Error{usage} for blocks without extent, and for N:M unless 0 < N < M, of single

@@ -1,5 +1,8 @@
 // Plain loops that the compiler vectorizes for the instruction set of the file (see loops.h). No
 // multiply-add is contracted, so a loop without reductions gives the same bits everywhere.
+#include <algorithm>
+#include <type_traits>
+
 #include "core/cpu/loops.h"
 #include "core/cpu/simd.h"
 #include "core/pointwise.h"

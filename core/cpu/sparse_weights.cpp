@@ -77,7 +77,7 @@ SparseWeights pack_slices(int64_t outputs, int64_t columns, const float* bias, c
   }
   if (std::all_of(s.offsets.begin(), s.offsets.end(), [](int32_t o) { return o < 1 << 16; })) {
     s.short_offsets.assign(s.offsets.begin(), s.offsets.end());
-    s.offsets = {};
+    s.offsets = std::vector<int32_t>();
   }
   return s;
 }

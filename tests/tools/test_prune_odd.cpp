@@ -142,7 +142,7 @@ TEST_CASE("what cannot be pruned is named, and nothing is written") {
       {"prune inf.pare --structure 4x1 --out p.pare", 2, "'fc1.weight' has the score inf"},
       {"prune nan.pare --structure channel --out p.pare", 2, "'fc1' has the score nan"},
       {"sensitivity nan.pare --svg s.svg", 2, "'fc1.weight' has the score nan"},
-      {"prune narrow.pare --when lottery --out p.pare", 2, "is no whole 'mlp'"},
+      {"prune narrow.pare --when lottery --out p.pare", 2, "no longer has the layers of a new mlp"},
       {"prune few.pare --when gradual --out p.pare", 1, "95.00 % of the weights of few.pare are"},
       {"prune m.pare --structure channel --widths -1 --out p.pare", 1, "a width of -1 for 'fc1'"},
       {"prune m.pare --structure channel --floor nan --out p.pare", 1, "floor nan"},
