@@ -8,7 +8,8 @@ copy_sources() {
   done | xargs -0 cp --parents -t "$1"
 }
 
-# table: the rows "a | b | c" of standard input as "a|b|c", for IFS='|' read.
+# table: the rows "a | b | c" of standard input as "a|b|c", for IFS='|' read. Spaces beside any bar go: a pattern that
+# holds bars writes dots for them.
 table() { sed 's/ *| */|/g'; }
 
 # plant BUG FILE EDIT: what sed makes of FILE; a bug that no longer fits ends the script.
