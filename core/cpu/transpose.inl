@@ -56,7 +56,9 @@ inline void turn(Row row, Out out) {
 constexpr int64_t line = 16;  // rows that fill a line of the cache
 
 // Columns, or rows, that take half of the first cache on the side of the lanes.
-constexpr int64_t strip(int64_t lanes) { return std::max<int64_t>(4096 / lanes / line, 1) * line; }
+constexpr int64_t strip(int64_t lanes) {
+  return lanes == 0 ? line : std::max<int64_t>(4096 / lanes / line, 1) * line;
+}
 
 // Squares that lie across an end of the matrix move back to end with it.
 template <int64_t known>

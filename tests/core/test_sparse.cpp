@@ -226,9 +226,9 @@ TEST_CASE("every second pixel is taken, and none behind the last") {
 TEST_CASE("rows go into lanes and back, and nothing else is touched") {
   Rng rng(5);
   for (const SparseKernels* kernels : all_kernels())
-    for (const int64_t lanes : {8, 16, 20, 32, 64})
-      for (const int64_t images : {1, 3, 4, 7, 8, 12, 16, 17, 31, 32, 59, 64})
-        for (const int64_t columns : {1, 4, 9, 16, 31, 32, 33, 44, 100}) {
+    for (const int64_t lanes : {0, 8, 16, 20, 32, 64})
+      for (const int64_t images : {0, 1, 3, 4, 7, 8, 12, 16, 17, 31, 32, 59, 64})
+        for (const int64_t columns : {0, 1, 4, 9, 16, 31, 32, 33, 44, 100}) {
           if (images > lanes) continue;
           CAPTURE(lanes);
           CAPTURE(images);
