@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -184,12 +183,20 @@ int main(int argc, char** argv) try {
   double peak = 0;
   std::string only;
   set_threads(1);
-  for (int i = 1; i + 1 < argc; i += 2) {
-    if (!std::strcmp(argv[i], "--threads")) set_threads(std::atoi(argv[i + 1]));
-    if (!std::strcmp(argv[i], "--peak")) peak = std::atof(argv[i + 1]);
-    if (!std::strcmp(argv[i], "--only")) only = argv[i + 1];
-    if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu"))
+  for (int i = 1; i < argc; i += 2) {
+    const std::string option = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
+    if (option == "--threads" && !value.empty())
+      set_threads(std::atoi(value.c_str()));
+    else if (option == "--peak" && !value.empty())
+      peak = std::atof(value.c_str());
+    else if (option == "--only")
+      only = value;
+    else if (option == "--clock" && value == "cpu")
       clock_id = CLOCK_PROCESS_CPUTIME_ID;
+    else
+      fail(ErrorCode::usage,
+           "{} {}: expected --threads N, --peak GFLOPS, --only PART_OF_A_NAME or --clock cpu",
+           option, value);
   }
   for (const Layer& l : layers)
     for (const int rows : {1, 4, 8})

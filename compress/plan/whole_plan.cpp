@@ -65,8 +65,8 @@ bool holds(Plan::State& sparse, Plan::State& dense, const Timing& timing, Trial&
   return !trial.sparse_is_slower();
 }
 
-// What runs dense under `use`.
-const char* given_up(const SparseUse& use) {
+// What became of the layers under `use`, in words.
+const char* outcome(const SparseUse& use) {
   if (use == dense_alone) return "every layer runs dense";
   if (use.convolutions)
     return use.one_image ? "sparse layers stay" : "one image runs dense layers dense";
@@ -78,7 +78,7 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
   StatePtr dense = make(dense_alone);
   Trial first;
   if (holds(*sparse, *dense, timing, first)) {
-    sparse->account = account(first, given_up({}));
+    sparse->account = account(first, outcome({}));
     return sparse;
   }
   const std::string before = account(first, "with fewer sparse layers ");
@@ -98,12 +98,12 @@ StatePtr hold_against_dense(StatePtr sparse, const std::function<StatePtr(Sparse
         with_one_image = trial;
         continue;
       }
-      some->account = before + account(trial, given_up(use));
+      some->account = before + account(trial, outcome(use));
       some->overruled = !convolutions;
       return some;
     }
   }
-  dense->account = account(first, given_up(dense_alone));
+  dense->account = account(first, outcome(dense_alone));
   dense->overruled = true;
   return dense;
 }
