@@ -1,70 +1,33 @@
 #include "datasets/image.h"
 
-#include <png.h>
-
 #include <algorithm>
-
-#include "core/file_io.h"
+#include <cmath>
 
 namespace pare {
 namespace {
 
-constexpr uint64_t max_file = uint64_t(256) << 20;
+constexpr int64_t gap = 2;  // pixels between the images of a sheet
 
-// libpng's simplified interface, freed whatever happens.
-struct Png {
-  png_image image{};
-  Png() { image.version = PNG_IMAGE_VERSION; }
-  ~Png() { png_image_free(&image); }
-};
+// Whole numbers, so that grey as three equal channels is that grey exactly.
+constexpr int64_t red = 299, green = 587, blue = 114, whole = 1000;
+
+uint8_t to_byte(double v) { return uint8_t(std::lround(std::clamp(v, 0.0, 255.0))); }
 
 }  // namespace
 
-Image parse_png(std::span<const uint8_t> bytes, const std::string& name) {
-  Png png;
-  check(png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size()) != 0,
-        ErrorCode::bad_input, "{}: not a PNG image: {}", name, png.image.message);
-  const int64_t height = png.image.height, width = png.image.width;
-  check(height > 0 && width > 0 && height <= max_image_pixels / width, ErrorCode::bad_input,
-        "{}: {}x{} pixels, at most {} are read", name, height, width, max_image_pixels);
-  // Deflate expands at most 1,032 times: a short file cannot hold many pixels.
-  check(height * width / 8 / 1100 <= int64_t(bytes.size()), ErrorCode::bad_input,
-        "{}: {}x{} pixels in {} bytes: the file is damaged", name, height, width, bytes.size());
-  const bool colour = png.image.format & PNG_FORMAT_FLAG_COLOR;
-  png.image.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  Image out{height, width, colour ? 3 : 1, {}};
-  out.pixels.resize(PNG_IMAGE_SIZE(png.image));
-  const png_color black{0, 0, 0};
-  check(png_image_finish_read(&png.image, &black, out.pixels.data(), 0, nullptr) != 0,
-        ErrorCode::bad_input, "{}: damaged PNG image: {}", name, png.image.message);
-  return out;
-}
-
-Image read_png(const std::string& path) { return parse_png(read_file(path, max_file), path); }
-
-void write_png(const Image& image, const std::string& path) {
-  Png png;
-  png.image.width = png_uint_32(image.width);
-  png.image.height = png_uint_32(image.height);
-  png.image.format = image.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png.image);
-  std::vector<uint8_t> bytes(size);
-  check(png_image_write_to_memory(&png.image, bytes.data(), &size, 0, image.pixels.data(), 0,
-                                  nullptr) != 0,
-        ErrorCode::io, "{}: cannot be written as PNG: {}", path, png.image.message);
-  const std::span<const uint8_t> part(bytes.data(), size);
-  write_file_atomically(path, {&part, 1});
+void check_image_shape(const Shape& shape) {
+  check(shape.rank() == 3 && (shape[0] == 1 || shape[0] == 3), ErrorCode::bad_input,
+        "the network takes inputs of {}, which are no images of 1 or 3 channels", shape);
 }
 
 Tensor to_input(const Image& image, const Shape& shape, const Preprocessing& preprocessing) {
-  check(shape.rank() == 3 && (shape[0] == 1 || shape[0] == 3), ErrorCode::bad_input,
-        "the network takes inputs of {}, which are no images of 1 or 3 channels", shape);
+  check_image_shape(shape);
   const int64_t channels = shape[0], height = shape[1], width = shape[2];
-  const auto pixel = [&](int64_t y, int64_t x, int64_t c) {
+  const bool grey = channels == 1 && image.channels == 3;
+  const auto pixel = [&](int64_t y, int64_t x, int64_t c) -> int64_t {
     const uint8_t* p = image.pixels.data() + (y * image.width + x) * image.channels;
-    if (image.channels == channels) return float(p[c]);
-    return image.channels == 1 ? float(p[0])
-                               : 0.299f * float(p[0]) + 0.587f * float(p[1]) + 0.114f * float(p[2]);
+    if (grey) return red * p[0] + green * p[1] + blue * p[2];
+    return p[image.channels == 1 ? 0 : c];
   };
   const Tensor out = Tensor::empty({1, channels, height, width});
   std::vector<float> row(static_cast<size_t>(width));
@@ -75,14 +38,62 @@ Tensor to_input(const Image& image, const Shape& shape, const Preprocessing& pre
       for (int64_t x = 0; x < width; ++x) {
         const int64_t x0 = x * image.width / width;
         const int64_t x1 = std::max(x0 + 1, (x + 1) * image.width / width);
-        double sum = 0;
+        int64_t sum = 0;
         for (int64_t i = y0; i < y1; ++i)
-          for (int64_t j = x0; j < x1; ++j) sum += double(pixel(i, j, c));
-        row[size_t(x)] = float(sum / double((y1 - y0) * (x1 - x0)));
+          for (int64_t j = x0; j < x1; ++j) sum += pixel(i, j, c);
+        const int64_t weight = (y1 - y0) * (x1 - x0) * (grey ? whole : 1);
+        row[size_t(x)] = float(double(sum) / double(weight));
       }
       preprocessing.apply(row.data(), out.data<float>() + (c * height + y) * width, width, c);
     }
   return out;
+}
+
+Image to_image(const Tensor& input, const Preprocessing& preprocessing) {
+  const Shape s = input.shape();
+  const int64_t n = s[2] * s[3];
+  Image out{s[2], s[3], s[1] == 3 ? 3 : 1, {}};
+  out.pixels.resize(size_t(n * out.channels));
+  for (int64_t c = 0; c < out.channels; ++c) {
+    const Preprocessing::Affine f = preprocessing.affine(c);
+    for (int64_t i = 0; i < n; ++i)
+      out.pixels[size_t(i * out.channels + c)] =
+          to_byte((double(input.data<float>()[c * n + i]) - double(f.b)) / double(f.a));
+  }
+  return out;
+}
+
+int64_t contact_sheet_capacity(int64_t height, int64_t width) {
+  return max_image_pixels / 4 / ((height + gap) * (width + gap));
+}
+
+Image contact_sheet(std::span<const Image> images) {
+  check(!images.empty(), "a sheet of no images");
+  const Image& first = images[0];
+  const int64_t n = int64_t(images.size()), columns = std::min<int64_t>(n, 10);
+  check(n <= contact_sheet_capacity(first.height, first.width), "a sheet of {} images of {}x{}", n,
+        first.height, first.width);
+  const int64_t rows = (n + columns - 1) / columns;
+  int64_t scale = std::max<int64_t>(1, 128 / std::max(first.height, first.width));
+  if (n > contact_sheet_capacity(first.height * scale, first.width * scale)) scale = 1;
+  const int64_t high = first.height * scale + gap, wide = first.width * scale + gap;
+  Image sheet{rows * high - gap, columns * wide - gap, 1, {}};
+  for (const Image& image : images) sheet.channels = std::max(sheet.channels, image.channels);
+  sheet.pixels.assign(size_t(sheet.height * sheet.width * sheet.channels), 128);
+  for (int64_t i = 0; i < n; ++i) {
+    const Image& image = images[size_t(i)];
+    check(image.height == first.height && image.width == first.width,
+          "a sheet of images of {}x{} and {}x{}", first.height, first.width, image.height,
+          image.width);
+    for (int64_t y = 0; y < image.height * scale; ++y)
+      for (int64_t x = 0; x < image.width * scale; ++x)
+        for (int64_t c = 0; c < sheet.channels; ++c)
+          sheet.pixels[size_t(
+              ((i / columns * high + y) * sheet.width + i % columns * wide + x) * sheet.channels +
+              c)] = image.pixels[size_t((y / scale * image.width + x / scale) * image.channels +
+                                        std::min(c, image.channels - 1))];
+  }
+  return sheet;
 }
 
 }  // namespace pare

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/file_io.h"
+#include "datasets/digits.h"
 #include "datasets/image.h"
 
 using namespace pare;
@@ -63,4 +64,94 @@ TEST_CASE("images become inputs: resized, converted, preprocessed") {
   Image red{1, 1, 3, {255, 0, 0}};
   CHECK(to_input(red, {1, 1, 1}, {.scale = 1}).item() == doctest::Approx(76.245));
   CHECK_THROWS_AS(to_input(image, {2, 4, 4}, {}), Error);
+}
+
+TEST_CASE("colour becomes grey by Rec. 601, and grey as colour stays that grey exactly") {
+  const auto grey = [](uint8_t r, uint8_t g, uint8_t b) {
+    return to_input({1, 1, 3, {r, g, b}}, {1, 1, 1}, {.scale = 1}).item();
+  };
+  CHECK(grey(255, 0, 0) == double(76.245f));
+  CHECK(grey(0, 255, 0) == double(149.685f));
+  CHECK(grey(0, 0, 255) == double(29.07f));
+  CHECK(grey(10, 20, 30) == double(18.15f));
+  const Preprocessing p{.mean = {0.1307}, .deviation = {0.3081}};
+  for (int v = 0; v < 256; ++v) {
+    const uint8_t k = uint8_t(v);
+    const double one = to_input({1, 1, 1, {k}}, {1, 1, 1}, p).item();
+    CHECK(to_input({1, 1, 3, {k, k, k}}, {1, 1, 1}, p).item() == one);
+    float trained = 0;
+    p.apply(&k, &trained, 1, 0);
+    CHECK(one == double(trained));
+  }
+  const Tensor three = to_input({1, 2, 1, {7, 9}}, {3, 1, 2}, {.scale = 1});
+  CHECK(three.to_vector<int>() == std::vector{7, 9, 7, 9, 7, 9});
+}
+
+TEST_CASE("an input is drawn as the pixels it came from, side by side") {
+  const Preprocessing p{.mean = {0.4914, 0.4822, 0.4465}, .deviation = {0.247, 0.2435, 0.2616}};
+  const Image colours = gradient(16, 16, 3);
+  CHECK(to_image(to_input(colours, {3, 16, 16}, p), p).pixels == colours.pixels);
+  const Image grey = gradient(16, 16, 1);
+  const std::vector<Image> images{colours, grey, colours};
+  const Image sheet = contact_sheet(images);  // 8 times as large, 2 pixels apart
+  CHECK(sheet.height == 128);
+  CHECK(sheet.width == 3 * 128 + 2 * 2);
+  CHECK(sheet.channels == 3);
+  const auto at = [&](int64_t y, int64_t x, int64_t c) {
+    return int(sheet.pixels[size_t((y * sheet.width + x) * 3 + c)]);
+  };
+  CHECK(at(127, 127, 2) == colours.pixels.back());
+  CHECK(at(0, 128, 0) == 128);
+  for (int c = 0; c < 3; ++c) CHECK(at(127, 130 + 127, c) == grey.pixels.back());
+  CHECK(at(8, 260 + 8, 1) == colours.pixels[(16 + 1) * 3 + 1]);
+  const std::vector<Image> many(23, grey);
+  CHECK(contact_sheet(many).width == 10 * 130 - 2);
+  CHECK(contact_sheet(many).height == 3 * 130 - 2);
+  CHECK_THROWS_AS(contact_sheet(std::vector{grey, gradient(15, 16, 1)}), Error);
+}
+
+TEST_CASE("a picture that is not like the training data gets a note") {
+  const Preprocessing mnist{.mean = {0.1307}, .deviation = {0.3081}};
+  const auto notes = [&](const Image& image, const Preprocessing& p, const Shape& shape) {
+    std::string text;
+    for (const std::string& note : picture_notes(image, to_input(image, shape, p), p))
+      text += note + '\n';
+    return text;
+  };
+  const Shape size{1, 28, 28};
+  const auto flat = [](int64_t h, int64_t w, uint8_t v) {
+    return Image{h, w, 1, std::vector<uint8_t>(size_t(h * w), v)};
+  };
+  CHECK(notes(flat(28, 28, 12), mnist, size)
+            .starts_with("all that the network sees of it is one colour (12 of 255)"));
+  Image nearly = flat(28, 28, 12);
+  nearly.pixels[400] = 15;
+  CHECK(notes(nearly, mnist, size).starts_with("all that"));
+  nearly.pixels[400] = 30;
+  CHECK(notes(nearly, mnist, size).empty());
+  CHECK(notes(nearly, {}, size).empty());
+  CHECK(notes(flat(28, 28, 0), {}, size).starts_with("all that"));
+
+  CHECK(notes(gradient(280, 28, 1), {}, size) ==
+        "280x28 pixels are squeezed into 28x28: its proportions change by a factor of 10\n");
+  CHECK(notes(gradient(28, 40, 1), {}, size).empty());
+  CHECK(notes(gradient(7, 7, 1), {}, size) == "7x7 pixels are enlarged to 28x28\n");
+  CHECK(notes(gradient(500, 500, 1), {}, size).find("500x500 pixels are shrunk to 28x28") !=
+        std::string::npos);
+
+  const Preprocessing paper{.mean = {1 - 0.1307}, .deviation = {0.3081}};
+  const Preprocessing middle{.mean = {0.48}, .deviation = {0.24}};
+  const Examples digits = draw_digits(3, 0, 200);
+  for (int64_t i = 0; i < 200; ++i) {
+    const Image as_is{28, 28, 1, digits.images.rows(i, i + 1).to_vector<uint8_t>()};
+    Image inverted = as_is;
+    for (uint8_t& v : inverted.pixels) v = uint8_t(255 - v);
+    CHECK(notes(as_is, mnist, size).empty());
+    CHECK(notes(inverted, mnist, size) ==
+          "it is dark on light, the training data were light on dark; perhaps its colours should "
+          "be inverted\n");
+    CHECK(notes(inverted, paper, size).empty());
+    CHECK(notes(as_is, paper, size).starts_with("it is light on dark"));
+    for (const Image& image : {as_is, inverted}) CHECK(notes(image, middle, size).empty());
+  }
 }
