@@ -11,7 +11,7 @@ constexpr int64_t gap = 2;  // pixels between the images of a sheet
 // Whole numbers, so that grey as three equal channels is that grey exactly.
 constexpr int64_t red = 299, green = 587, blue = 114, whole = 1000;
 
-uint8_t to_byte(double v) { return uint8_t(std::lround(std::clamp(v, 0.0, 255.0))); }
+uint8_t to_byte(double v) { return v > 0 ? uint8_t(std::lround(std::min(v, 255.0))) : 0; }
 
 }  // namespace
 
