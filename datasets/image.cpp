@@ -64,7 +64,7 @@ Image to_image(const Tensor& input, const Preprocessing& preprocessing) {
 }
 
 int64_t contact_sheet_capacity(int64_t height, int64_t width) {
-  return max_image_pixels / 4 / ((height + gap) * (width + gap));
+  return std::max<int64_t>(1, max_image_pixels / 4 / ((height + gap) * (width + gap)));
 }
 
 Image contact_sheet(std::span<const Image> images) {

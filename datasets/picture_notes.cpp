@@ -70,14 +70,16 @@ std::vector<std::string> picture_notes(const Image& image, const Tensor& input,
   const double tall = double(image.height) / double(height);
   const double broad = double(image.width) / double(width);
   const auto [least, most] = std::minmax(tall, broad);
+  const std::string sizes =
+      message("{} pixels high and {} wide, it is {} {}x{}", image.height, image.width,
+              most / least >= 2 ? "squeezed into"
+              : most >= 16      ? "shrunk to"
+                                : "enlarged to",
+              height, width);
   if (most / least >= 2)
-    notes.push_back(
-        message("{}x{} pixels are squeezed into {}x{}: its proportions change by a "
-                "factor of {}",
-                image.height, image.width, height, width, most / least));
+    notes.push_back(message("{}: its proportions change by a factor of {}", sizes, most / least));
   else if (most >= 16 || least <= 0.25)
-    notes.push_back(message("{}x{} pixels {} to {}x{}", image.height, image.width,
-                            most >= 16 ? "are shrunk" : "are enlarged", height, width));
+    notes.push_back(sizes);
   return notes;
 }
 

@@ -132,12 +132,15 @@ TEST_CASE("a picture that is not like the training data gets a note") {
   CHECK(notes(nearly, {}, size).empty());
   CHECK(notes(flat(28, 28, 0), {}, size).starts_with("all that"));
 
-  CHECK(notes(gradient(280, 28, 1), {}, size) ==
-        "280x28 pixels are squeezed into 28x28: its proportions change by a factor of 10\n");
+  CHECK(
+      notes(gradient(280, 28, 1), {}, size) ==
+      "280 pixels high and 28 wide, it is squeezed into 28x28: its proportions change by a factor "
+      "of 10\n");
   CHECK(notes(gradient(28, 40, 1), {}, size).empty());
-  CHECK(notes(gradient(7, 7, 1), {}, size) == "7x7 pixels are enlarged to 28x28\n");
-  CHECK(notes(gradient(500, 500, 1), {}, size).find("500x500 pixels are shrunk to 28x28") !=
-        std::string::npos);
+  CHECK(notes(gradient(7, 7, 1), {}, size) ==
+        "7 pixels high and 7 wide, it is enlarged to 28x28\n");
+  CHECK(notes(gradient(500, 500, 1), {}, size)
+            .find("500 pixels high and 500 wide, it is shrunk to 28x28") != std::string::npos);
 
   const Preprocessing paper{.mean = {1 - 0.1307}, .deviation = {0.3081}};
   const Preprocessing middle{.mean = {0.48}, .deviation = {0.24}};
