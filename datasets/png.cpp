@@ -120,6 +120,20 @@ struct Palette {
   int size = 0;
 };
 
+// The pictures that a file holds: one, or seven smaller ones where it is interlaced, whose pixels
+// lie apart in the whole.
+struct Pass {
+  int64_t y = 0, x = 0, dy = 1, dx = 1;
+};
+std::vector<Pass> passes_of(const Reader& r) {
+  if (png_get_interlace_type(r.png, r.info) == PNG_INTERLACE_NONE) return {Pass{}};
+  std::vector<Pass> out;
+  for (int i = 0; i < PNG_INTERLACE_ADAM7_PASSES; ++i)
+    out.push_back({PNG_PASS_START_ROW(i), PNG_PASS_START_COL(i), PNG_PASS_ROW_OFFSET(i),
+                   PNG_PASS_COL_OFFSET(i)});
+  return out;
+}
+
 std::vector<std::string> notes_of(const Reader& png, std::span<const uint8_t> bytes,
                                   const Seen& seen, int bits) {
   std::vector<std::string> notes;
@@ -175,25 +189,18 @@ Image parse_png(std::span<const uint8_t> bytes, const std::string& name) {
   std::vector<uint8_t> row(png_get_rowbytes(r.png, r.info));
   std::vector<uint8_t> looked_up(indexed ? size_t(width) * 4 : 0);
   Seen seen;
-  // An interlaced file holds seven smaller pictures; the pixels of each lie apart in the whole.
-  const bool interlaced = png_get_interlace_type(r.png, r.info) != PNG_INTERLACE_NONE;
-  for (int pass = 0; pass < (interlaced ? PNG_INTERLACE_ADAM7_PASSES : 1); ++pass) {
-    const int64_t y0 = interlaced ? PNG_PASS_START_ROW(pass) : 0;
-    const int64_t x0 = interlaced ? PNG_PASS_START_COL(pass) : 0;
-    const int64_t dy = interlaced ? PNG_PASS_ROW_OFFSET(pass) : 1;
-    const int64_t dx = interlaced ? PNG_PASS_COL_OFFSET(pass) : 1;
-    if (x0 >= width) continue;
-    for (int64_t y = y0; y < height; y += dy) {
+  for (const Pass& pass : passes_of(r)) {
+    const int64_t n = (width - pass.x + pass.dx - 1) / pass.dx;
+    for (int64_t y = pass.y; n > 0 && y < height; y += pass.dy) {
       need(r.guarded([&] { png_read_row(r.png, row.data(), nullptr); }));
-      uint8_t* to = out.pixels.data() + (y * width + x0) * out.channels;
-      const int64_t n = (width - x0 + dx - 1) / dx;
       if (indexed) {
         const int largest = palette.look_up(row.data(), n, looked_up.data());
         check(largest < palette.size, ErrorCode::bad_input,
               "{}: damaged PNG image: colour {} of a palette of {}", name, largest, palette.size);
       }
       const auto put = bits == 16 ? place<uint16_t> : place<uint8_t>;
-      put(indexed ? looked_up.data() : row.data(), n, from, to, dx, seen);
+      put(indexed ? looked_up.data() : row.data(), n, from,
+          out.pixels.data() + (y * width + pass.x) * out.channels, pass.dx, seen);
     }
   }
   out.notes = notes_of(r, bytes, seen, bits);
