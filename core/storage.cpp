@@ -1,9 +1,11 @@
 #include "core/storage.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include "core/backend.h"
@@ -27,6 +29,14 @@ size_t class_bytes(int size_class) {
   const int octave = (size_class - 1) / 4 + 6, step = (size_class - 1) % 4;
   return (size_t(1) << octave) + size_t(step + 1) * (size_t(1) << (octave - 2));
 }
+
+// PARE_POOL=exact, for sanitizers: every block has the size that was asked for and is the device's
+// own, given back at once, so that a byte beyond it, or a stale one, is nobody's. (What a recording
+// holds, or may spoil it, goes back when that ends.)
+const bool exact = [] {
+  const char* pool = std::getenv("PARE_POOL");
+  return pool && std::string_view(pool) == "exact";
+}();
 
 struct FreeList {
   Storage* head[class_count] = {};
@@ -112,12 +122,12 @@ StoragePtr allocate_storage(size_t bytes, Device device) {
   std::unique_lock lock(pool.mutex);
   const int32_t reserve = pool.open && pool.opener == std::this_thread::get_id() ? pool.open : 0;
   Storage*& head = list_of(pool, reserve).head[size_class];
-  Storage* s = head;
+  Storage* s = exact ? nullptr : head;
   if (s) {
     head = s->next_free;
     pool.statistics.cached_bytes -= s->capacity;
   } else {
-    const size_t capacity = class_bytes(size_class);
+    const size_t capacity = exact ? std::max<size_t>(bytes, 1) : class_bytes(size_class);
     void* data = ask_device(pool, lock, capacity, device);
     s = new Storage;
     s->reserve = reserve;
@@ -149,6 +159,7 @@ void StoragePtr::release() {
   Storage*& head = list_of(pool, storage_->reserve).head[storage_->size_class];
   storage_->next_free = head;
   head = storage_;
+  if (exact) drain(pool);
 }
 
 PoolStatistics pool_statistics(Device device) {
@@ -200,6 +211,7 @@ void drop_reserve(Device device, int32_t reserve) {
     s.next_free = std::exchange(pool.free.head[s.size_class], &s);
   });
   pool.reserves.erase(at);
+  if (exact) drain(pool);
 }
 
 }  // namespace pare

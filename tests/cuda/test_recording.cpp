@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <stdexcept>
 #include <thread>
 
@@ -75,6 +76,31 @@ TEST_CASE("whatever ends a recording, the device works afterwards and can record
   CHECK_FALSE(DeviceGraph::recording());
   CHECK((x + x).to_vector<float>() == std::vector<float>{2, 4, 6});
   CHECK(graph.record(emulated, [&] { (void)(x + x); }) == "");
+}
+
+// ctest runs this under PARE_POOL=exact.
+TEST_CASE(
+    "an exact pool lends what was asked for and gives it back at once, but what a recording "
+    "holds") {
+  const char* pool = std::getenv("PARE_POOL");
+  if (!pool || std::string(pool) != "exact") return;
+  const PoolStatistics before = pool_statistics(emulated);
+  CHECK(before.cached_bytes == 0);
+  {
+    const Tensor x = Tensor::empty({65}, DType::u8, Format::plain, emulated);
+    CHECK(pool_statistics(emulated).live_bytes == before.live_bytes + 65);
+  }
+  CHECK(pool_statistics(emulated).cached_bytes == 0);
+  const Tensor x = on_device({1, 2});
+  {
+    DeviceGraph graph;
+    Tensor y;
+    REQUIRE(graph.record(emulated, [&] { y = x + x + x; }) == "");
+    CHECK(pool_statistics(emulated).cached_bytes > 0);
+    graph.replay();
+    CHECK(y.to_vector<float>() == std::vector<float>{3, 6});
+  }
+  CHECK(pool_statistics(emulated).cached_bytes == 0);
 }
 
 TEST_CASE("what another thread asks of the device meanwhile waits, and is not recorded") {
