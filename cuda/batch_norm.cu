@@ -107,7 +107,7 @@ PARE_KERNEL void apply_kernel(int64_t rows, int64_t channels, const T* x, const 
   over_cells(rows, channels, [&](int64_t i, int64_t c) {
     T v = x[i] * factor[c] + shift[c];
     if (residual) v = v + residual[i];
-    y[i] = relu && !(v > T(0)) ? T(0) : v;
+    y[i] = relu && v < T(0) ? T(0) : v;
   });
 }
 

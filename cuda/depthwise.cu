@@ -40,7 +40,7 @@ PARE_KERNEL void forward_kernel(DepthwiseSizes s, const T* x, const T* w, const 
                   sum);
       }
     if (bias) sum = sum + bias[p.c];
-    y[e] = relu && !(sum > T(0)) ? T(0) : sum;
+    y[e] = relu && sum < T(0) ? T(0) : sum;
   }
 }
 

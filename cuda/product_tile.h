@@ -39,7 +39,7 @@ struct Result {
   PARE_DEVICE void put(T* to, T value, const T* shift) const {
     if (accumulate) value = *to + value;
     if (shift) value = value + *shift;
-    *to = relu && !(value > T(0)) ? T(0) : value;
+    *to = relu && value < T(0) ? T(0) : value;
   }
 };
 

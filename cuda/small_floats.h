@@ -1,6 +1,7 @@
 // BFloat16: a storage type. Arithmetic is done in float; conversions round to nearest, ties to
 // even. to_tf32 rounds a float to the 10 bits of mantissa that tensor cores use (ties away from
-// zero, as cvt.rna does).
+// zero, as cvt.rna does). Infinities stay, and every NaN stays one: a GPU makes 0x7fffffff, whose
+// mantissa a plain addition would carry into the sign.
 #pragma once
 
 #include <bit>
@@ -21,7 +22,14 @@ struct BFloat16 {
 };
 
 PARE_HD inline uint32_t to_tf32(float x) {
-  return (std::bit_cast<uint32_t>(x) + 0x1000u) & 0xffffe000u;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return bits;
+#else
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  return (x != x ? bits | 0x400000u : bits + 0x1000u) & 0xffffe000u;
+#endif
 }
 
 }  // namespace pare::cuda

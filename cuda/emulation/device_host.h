@@ -171,7 +171,11 @@ template <AtomicInteger T>
 T atomic_min(T* p, std::type_identity_t<T> v) {
   return std::exchange(*p, *p < v ? *p : v);
 }
-inline float fma(float a, float b, float c) { return std::fma(a, b, c); }
+// An undefined result has the bits that a GPU's units give it; a plain operator's are the host's.
+inline float fma(float a, float b, float c) {
+  const float d = std::fma(a, b, c);
+  return d == d ? d : std::bit_cast<float>(0x7fffffffu);
+}
 inline double fma(double a, double b, double c) { return std::fma(a, b, c); }
 
 inline int32_t dp4a_u8s8(uint32_t a, uint32_t b, int32_t c) {

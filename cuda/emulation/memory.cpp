@@ -1,5 +1,6 @@
 #include "cuda/emulation/memory.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -13,8 +14,8 @@
 namespace pare::cuda::emulation {
 namespace {
 
-constexpr size_t guard = 64;             // bytes before and after a block
-constexpr unsigned char pattern = 0xff;  // NaN in every float type
+constexpr size_t guard = 64;    // bytes before and after a block
+constexpr size_t looked = 256;  // of a large block's slack, which is looked at near its ends alone
 
 struct Block {
   size_t bytes, capacity;  // bytes: lent; 0: none
@@ -29,13 +30,39 @@ Memory& memory() {
   return *m;
 }
 
-bool intact(const char* from, const char* to) {
-  for (; from < to; ++from)
-    if (static_cast<unsigned char>(*from) != pattern) return false;
-  return true;
+// The pattern, which repeats after `period` bytes, and so much more that any `looked` bytes of it
+// lie together.
+constexpr size_t period = 4096;
+struct Stale {
+  unsigned char bytes[period + looked];
+  constexpr Stale() : bytes{} {
+    for (size_t i = 0; i < sizeof bytes; i += 4) {
+      const uint32_t noise = uint32_t(i % period) / 4 * 0x9e3779b9u >> 16;
+      bytes[i] = uint8_t(noise);
+      bytes[i + 1] = uint8_t(noise >> 8);
+      bytes[i + 2] = 0xf8;
+      bytes[i + 3] = 0x7f;
+    }
+  }
+};
+constexpr Stale stale;
+
+// Of the block whose guard begins at `start`: the bytes [from, to) as nobody wrote them.
+void make_stale(const char* start, char* from, const char* to) {
+  while (from < to) {
+    const size_t at = size_t(from - start) % period, left = size_t(to - from);
+    const size_t n = std::min(left, period - at);
+    std::memcpy(from, stale.bytes + at, n);
+    from += n;
+  }
+}
+bool intact(const char* start, const char* from, const char* to) {
+  return std::memcmp(from, stale.bytes + size_t(from - start) % period, size_t(to - from)) == 0;
 }
 
 }  // namespace
+
+unsigned char stale_byte(size_t offset) { return stale.bytes[(offset + guard) % period]; }
 
 void* allocate(size_t bytes) {
   if (allocation_fails()) return nullptr;
@@ -45,7 +72,7 @@ void* allocate(size_t bytes) {
   if (m.total + whole > memory_limit()) return nullptr;
   auto* start = static_cast<char*>(std::aligned_alloc(64, whole));
   if (!start) return nullptr;
-  std::memset(start, pattern, whole);
+  make_stale(start, start, start + whole);
   m.total += whole;
   char* block = start + guard;
   m.blocks[block] = {bytes, bytes};
@@ -79,9 +106,10 @@ void lend(void* p, size_t bytes, size_t capacity) {
 void reclaim(void* p, size_t capacity) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
-  m.blocks[static_cast<char*>(p)].bytes = 0;
+  auto* block = static_cast<char*>(p);
+  m.blocks[block].bytes = 0;
   unpoison(p, capacity);
-  std::memset(p, pattern, capacity);
+  make_stale(block - guard, block, block + capacity);
   poison(p, capacity);
 }
 
@@ -90,12 +118,13 @@ void check_guards([[maybe_unused]] const Location& where) {
   Memory& m = memory();
   const std::lock_guard lock(m.mutex);
   for (const auto& [block, info] : m.blocks) {
-    const char* end = block + info.bytes;
-    // A large block's slack is looked at only near its ends.
+    char *start = block - guard, *end = block + info.bytes;
     const char* last = block + (info.capacity + 63) / 64 * 64 + guard;
-    if (intact(block - guard, block) && intact(end, last - end > 256 ? end + 256 : last)) continue;
-    std::memset(block - guard, pattern, guard);
-    if (info.bytes) std::memset(block + info.bytes, pattern, size_t(last - end));
+    if (intact(start, start, block) &&
+        intact(start, end, std::min<const char*>(last, end + looked)))
+      continue;
+    make_stale(start, start, block);
+    make_stale(start, end, last);
     throw Failure(Status::failed, name_of(where) + ": a kernel wrote outside of a block of " +
                                       std::to_string(info.bytes) + " bytes of device memory");
   }

@@ -1,6 +1,6 @@
-// Emulated device memory. A block that is handed out holds NaN bytes; what lies beyond its bytes is
-// poisoned under the address sanitizer, and otherwise filled with a pattern that is looked at after
-// each launch.
+// Emulated device memory. A block that is handed out holds what no kernel computes (stale_byte);
+// what lies beyond its bytes is poisoned under the address sanitizer, and otherwise holds the same,
+// which is looked at after each launch.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,11 @@ void* allocate(size_t bytes);  // null when the emulated memory is used up
 void release(void* block);
 void lend(void* block, size_t bytes, size_t capacity);
 void reclaim(void* block, size_t capacity);
+
+// Byte `offset` of memory that nobody wrote. Words are 0x7ff8 and 16 bits of noise: NaN as f32, f64
+// and rounded to tf32 or bf16 (all ones would be carried to zero by a rounding in integers), out of
+// range as an index, and bytes that differ from their neighbours'.
+unsigned char stale_byte(size_t offset);
 
 // Throws where a kernel wrote outside of a block.
 void check_guards(const Location& where);

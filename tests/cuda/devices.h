@@ -1,7 +1,10 @@
 // The devices that CUDA kernels run on here: the emulated one, and a GPU where there is one.
 #pragma once
 
+#include <algorithm>
 #include <bit>
+#include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include "core/backend.h"
@@ -11,11 +14,33 @@
 
 namespace pare::testing {
 
+// $PARE_TEST_DEVICES names those to test, separated by commas: one that is absent is an error, so
+// that a run on a GPU cannot be green for want of one.
 inline std::vector<Device> cuda_devices() {
   std::vector<Device> present;
+  if (const char* list = std::getenv("PARE_TEST_DEVICES")) {
+    for (std::string_view rest = list; !rest.empty();) {
+      const size_t end = std::min(rest.find(','), rest.size());
+      const Device device = select_device(rest.substr(0, end));
+      if (device.type != DeviceType::cpu) present.push_back(device);
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    return present;
+  }
   for (const DeviceState& state : list_devices())
     if (state.present && state.device.type != DeviceType::cpu) present.push_back(state.device);
   return present;
+}
+inline bool tests_device(DeviceType type) {
+  for (const Device device : cuda_devices())
+    if (device.type == type) return true;
+  return false;
+}
+
+// Whether a library of the maker computes dense layers there: it rounds, flushes and treats NaN as
+// it likes.
+inline bool vendor_products(Device device) {
+  return backend_of(device).properties.products[0] != 0;
 }
 
 // Those whose products know tf32 and bf16.

@@ -9,6 +9,8 @@
 using namespace pare;
 using namespace pare::testing;
 
+TEST_SUITE_BEGIN("emulated");  // a GPU has no part in these
+
 namespace {
 
 const Device emulated{DeviceType::cuda_emulated, 0};
@@ -94,3 +96,5 @@ TEST_CASE(
                         "cuda-emulated"),
       Error);
 }
+
+TEST_SUITE_END();

@@ -1,6 +1,9 @@
 // The emulation itself: planted mistakes are reported, correct kernels are not.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -11,6 +14,8 @@
 using namespace pare;
 using namespace pare::cuda;
 using pare::testing::DeviceArray;
+
+TEST_SUITE_BEGIN("emulated");  // a GPU has no part in these
 
 namespace {
 
@@ -91,6 +96,41 @@ TEST_CASE("a write beyond a block is noticed after the launch") {
                        doctest::Contains("wrote outside of a block of 256 bytes"), Failure);
 }
 #endif
+
+TEST_CASE("memory that nobody wrote is conspicuous as every type") {
+  constexpr size_t bytes = 10000;
+  const auto see = [&]<class T>(const char* p, T, auto odd) {
+    size_t seen = 0;
+    for (size_t i = 0; i < bytes; i += sizeof(T)) {
+      T v;
+      std::memcpy(&v, p + i, sizeof v);
+      seen += odd(v);
+    }
+    CHECK(seen == bytes / sizeof(T));
+  };
+  const auto see_all = [&](const char* p) {
+    see(p, 0.f, [](float v) { return v != v; });
+    see(p, 0., [](double v) { return v != v; });
+    see(p, 0.f, [](float v) { return std::isnan(std::bit_cast<float>(to_tf32(v))); });
+    see(p, 0.f, [](float v) { return std::isnan(float(BFloat16(v))); });
+    // As tensor cores and integer roundings of the bits see it.
+    see(p, 0u,
+        [](uint32_t v) { return std::isnan(std::bit_cast<float>((v + 0x1000) & ~0x1fffu)); });
+    see(p, 0, [](int v) { return v > 1 << 30; });
+    see(p, int64_t(0), [](int64_t v) { return v > int64_t(1) << 62; });
+    int counts[256] = {};
+    for (size_t i = 0; i < bytes; ++i) ++counts[uint8_t(p[i])];
+    CHECK(std::count(counts, counts + 256, 0) == 0);  // no byte stands for it
+  };
+  auto* block = static_cast<char*>(emulation::allocate(bytes));
+  see_all(block);
+  std::memset(block, 0, bytes);
+  emulation::reclaim(block, bytes);
+  emulation::lend(block, bytes, bytes);
+  see_all(block);
+  for (size_t i = 0; i < bytes; ++i) REQUIRE(uint8_t(block[i]) == emulation::stale_byte(i));
+  emulation::release(block);
+}
 
 TEST_CASE("a pointer to host memory is refused") {
   std::vector<float> host(64);
@@ -197,3 +237,5 @@ TEST_CASE("the least of integers is found by atomics") {
   launch(least_kernel, 3, 8, 0, Stream{}, n.p);
   CHECK(n.values()[0] == -5);
 }
+
+TEST_SUITE_END();

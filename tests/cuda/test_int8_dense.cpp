@@ -17,6 +17,8 @@ const DeviceProperties& properties() {
 }
 }  // namespace pare::cuda
 
+TEST_SUITE_BEGIN("emulated");  // a GPU has no part in these
+
 namespace {
 
 template <class Unit>
@@ -57,3 +59,5 @@ TEST_CASE("int8 kernels of both kinds, for every alignment of the rows") {
     CHECK(multiplies<Dp4a>(in));
   }
 }
+
+TEST_SUITE_END();

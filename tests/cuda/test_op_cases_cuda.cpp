@@ -3,7 +3,9 @@
 // op alone.
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <map>
+#include <set>
 
 #include "autograd/op.h"
 #include "core/device.h"
@@ -41,9 +43,15 @@ void over_cases(F&& f) {
 
 }  // namespace
 
-TEST_CASE("the emulated device is there") {
+TEST_CASE("the emulated device is there" * doctest::test_suite("emulated")) {
   CHECK_MESSAGE(probe_device(DeviceType::cuda_emulated).present,
                 probe_device(DeviceType::cuda_emulated).description);
+}
+
+TEST_CASE("list: ops" * doctest::skip()) {  // for scripts/test-devices
+  std::set<std::string> ops;
+  for (const OpCase& c : op_cases()) ops.insert(c.op);
+  for (const std::string& op : ops) std::printf("op: %s\n", op.c_str());
 }
 
 TEST_CASE("op cases agree with their definitions in double") {

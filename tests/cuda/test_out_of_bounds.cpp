@@ -12,6 +12,8 @@
 
 using namespace pare::cuda;
 
+TEST_SUITE_BEGIN("emulated");  // a GPU has no part in these
+
 namespace {
 PARE_KERNEL void shift_kernel(const float* x, float* y) {
   PARE_SHARED(float, s, 32);
@@ -44,3 +46,5 @@ TEST_CASE("the address sanitizer catches a read beyond a block of device memory"
   if (said.find("AddressSanitizer") == std::string::npos) MESSAGE(said);
 }
 #endif
+
+TEST_SUITE_END();

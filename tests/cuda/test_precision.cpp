@@ -77,7 +77,9 @@ TEST_CASE("other factors are rounded, within the bound of that, and only where i
     c.forward_units += 2 * terms * rounding_units(precision);
     const PrecisionScope scope(precision);
     CHECK_NOTHROW(check_forward(c, DType::f32, Format::plain, device));
-    if (terms > 40 && terms < 200)
+    // A library is allowed to round; it need not.
+    const bool rounds = c.op == "conv2d" || !vendor_products(device);
+    if (rounds && terms > 40 && terms < 200)
       CHECK_THROWS_AS(check_forward(exact, DType::f32, Format::plain, device), Error);
     CHECK_NOTHROW(check_forward(exact, DType::f64, Format::plain, device));
     CHECK_NOTHROW(check_forward(exact, DType::f32));  // on the CPU nothing changes

@@ -15,6 +15,8 @@ using namespace pare;
 using namespace pare::cuda;
 using namespace pare::testing;
 
+TEST_SUITE_BEGIN("emulated");  // a GPU has no part in these
+
 namespace {
 
 enum class Bug { none, shifted_depth, shifted_row };
@@ -203,3 +205,5 @@ TEST_CASE("fixed divisors divide every number below 2^31") {
     }
   }
 }
+
+TEST_SUITE_END();
