@@ -13,6 +13,7 @@
 #include <tuple>
 
 #include "cuda/gemm.h"
+#include "cuda/runtime.h"
 
 namespace pare::cuda {
 namespace {
@@ -23,6 +24,7 @@ constexpr size_t largest_workspace = size_t(32) << 20;
 // The functions we call, by their own types.
 struct Library {
   cublasLtHandle_t handle = nullptr;
+  std::string absence;  // why there is no handle
   decltype(&cublasLtCreate) create = nullptr;
   decltype(&cublasLtMatmulDescCreate) describe = nullptr;
   decltype(&cublasLtMatmulDescSetAttribute) set = nullptr;
@@ -36,9 +38,17 @@ struct Library {
 
   Library() {
     const char* wanted = std::getenv("PARE_CUBLAS");
-    if (wanted && std::string_view(wanted) == "0") return;
+    if (wanted && std::string_view(wanted) == "0") {
+      absence = "PARE_CUBLAS is 0";
+      return;
+    }
     void* library = ::dlopen("libcublasLt.so." PARE_CUBLAS_MAJOR, RTLD_NOW | RTLD_LOCAL);
-    if (!library) return;
+    if (!library) {
+      const char* why = ::dlerror();
+      absence = std::string("no cuBLASLt: ") + (why ? why : "dlopen fails") +
+                "; put the folder that has it on LD_LIBRARY_PATH (several times as fast)";
+      return;
+    }
     const auto get = [&](auto& function, const char* name) {
       function = reinterpret_cast<std::decay_t<decltype(function)>>(::dlsym(library, name));
       return function != nullptr;
@@ -51,7 +61,11 @@ struct Library {
                        get(destroy_preference, "cublasLtMatmulPreferenceDestroy") &&
                        get(find, "cublasLtMatmulAlgoGetHeuristic") &&
                        get(multiply, "cublasLtMatmul") && get(version, "cublasLtGetVersion");
-    if (!whole || create(&handle) != CUBLAS_STATUS_SUCCESS) handle = nullptr;
+    const cublasStatus_t status = whole ? create(&handle) : CUBLAS_STATUS_NOT_SUPPORTED;
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    handle = nullptr;
+    absence = whole ? "cuBLASLt cannot be started: status " + std::to_string(int(status))
+                    : "libcublasLt.so." PARE_CUBLAS_MAJOR " lacks a function";
   }
 };
 const Library& library() {
@@ -154,6 +168,8 @@ std::string vendor_gemm_name() {
   return "cuBLASLt " + std::to_string(v / 10000) + "." + std::to_string(v / 100 % 100) + "." +
          std::to_string(v % 100);
 }
+
+std::string vendor_gemm_absence() { return library().absence; }
 
 bool vendor_gemm(const Gemm<float>& g) {
   const Library& lt = library();

@@ -22,3 +22,12 @@ extern "C" __attribute__((visibility("default"))) const pare::Backend* pare_back
   backend.row_count = int(cuda::all_rows().size());
   return &backend;
 }
+
+// Facts that change, or that no program decides by: told whenever somebody asks.
+extern "C" __attribute__((visibility("default"))) void pare_device_facts(pare::cuda::Tell tell,
+                                                                         void* to) {
+  using namespace pare::cuda;
+  tell_facts(tell, to);
+  const std::string absence = vendor_gemm_absence(), name = vendor_gemm_name();
+  tell(to, "matrix products", absence.empty() ? name.c_str() : ("pare's own: " + absence).c_str());
+}

@@ -81,9 +81,13 @@ std::string remedy(cudaError_t result) {
   return remedy(trouble_of(result), driver, runtime);
 }
 
+// Kernels and replays fail after their call has returned: such an error comes with a later call,
+// which has no part in it.
 std::string text_of(cudaError_t result) {
+  const std::string before =
+      trouble_of(result) == Trouble::lost ? "found by work that was queued before: " : "";
   const std::string more = remedy(result);
-  return std::string(cudaGetErrorString(result)) + (more.empty() ? "" : ": " + more);
+  return before + cudaGetErrorString(result) + (more.empty() ? "" : ": " + more);
 }
 
 Status tell(cudaError_t result, char* error) {
@@ -190,6 +194,24 @@ bool start_device(DeviceProperties& p, char* why) {
   // and kernels for tensor cores that it lacked are empty.
   p.capability = std::min(p.gpu_capability, attributes.ptxVersion);
   return true;
+}
+
+void tell_facts(Tell tell, void* to) {
+  int driver = 0, runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  tell(to, "driver", driver ? ("serves CUDA " + cuda_version(driver)).c_str() : "none");
+  tell(to, "CUDA runtime", cuda_version(runtime).c_str());
+  tell(to, "kernels compiled for", PARE_CUDA_COMPILED_FOR);
+  if (!the_stream) return;
+  size_t free = 0, total = 0;
+  const cudaError_t result = cudaMemGetInfo(&free, &total);
+  cudaGetLastError();
+  const auto megabytes = [](size_t bytes) { return std::to_string(bytes / 1000000) + " MB"; };
+  tell(to, "free memory",
+       (result == cudaSuccess ? megabytes(free) + " of " + megabytes(total) : text_of(result))
+           .c_str());
+  tell(to, "recorded steps", "yes");
 }
 
 void describe_backend(Backend& b) {

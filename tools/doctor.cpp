@@ -44,20 +44,30 @@ struct DoctorCommand {
       const std::string name = to_string(d.device);
       if (d.present) devices.push_back(name);
       Json missing = Json::array();
-      std::string lacks;
+      std::string more;
       if (d.present) {
         registered_ops();  // so that all kernels are known
         const auto names = missing_kernels(d.device);
         missing = names;
         if (!names.empty())
-          lacks = fmt::format("\n    without kernels for {}", fmt::join(names, " "));
+          more = fmt::format("\n    without kernels for {}", fmt::join(names, " "));
+      }
+      Json facts = Json::object();
+      if (!d.plugin.empty()) {
+        facts["plug-in"] = d.plugin;
+        more += fmt::format("\n    plug-in: {}", d.plugin);
+      }
+      for (const auto& [what, value] : device_facts(d.device.type)) {
+        facts[what] = value;
+        more += fmt::format("\n    {}: {}", what, value);
       }
       states.push_back({{"name", name},
                         {"present", d.present},
                         {"description", d.description},
-                        {"missing_kernels", missing}});
+                        {"missing_kernels", missing},
+                        {"facts", facts}});
       device_lines +=
-          fmt::format("\n  {:<14} {}{}{}", name, d.present ? "" : "absent: ", d.description, lacks);
+          fmt::format("\n  {:<14} {}{}{}", name, d.present ? "" : "absent: ", d.description, more);
     }
     const auto features = cpu_features();
     const std::string isa = to_string(current_isa());

@@ -75,6 +75,14 @@ bool start_device(DeviceProperties& p, char* why) {
   return true;
 }
 
+void tell_facts(Tell tell, void* to) {
+  tell(to, "emulates compute capability",
+       (std::to_string(emulation::capability() / 10) + "." +
+        std::to_string(emulation::capability() % 10))
+           .c_str());
+  tell(to, "recorded steps", emulation::records() ? "yes" : "no: PARE_EMULATION_FAULT");
+}
+
 void describe_backend(Backend& b) {
   b.name = "cuda-emulated";
   b.allocate = [](size_t bytes, void** block, char* error) {
