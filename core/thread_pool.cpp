@@ -16,6 +16,7 @@
 #endif
 
 #include "core/denormals.h"
+#include "core/error.h"
 
 namespace pare {
 namespace {
@@ -50,8 +51,13 @@ struct InsidePool {
 
 class Pool {
  public:
-  explicit Pool(int n) : size_(n) {
-    for (int i = 1; i < n; ++i) workers_.emplace_back([this] { work(); });
+  // Of fewer threads where the system gives no more.
+  explicit Pool(int n) {
+    workers_.reserve(size_t(n) - 1);
+    try {
+      while (size() < n) workers_.emplace_back([this] { work(); });
+    } catch (const std::exception&) {
+    }
   }
   ~Pool() {
     stop_ = true;
@@ -59,10 +65,10 @@ class Pool {
     generation_.notify_all();
     for (std::thread& t : workers_) t.join();
   }
-  int size() const { return size_; }
+  int size() const { return int(workers_.size()) + 1; }
 
+  // One job at a time.
   void run(int64_t tiles, detail::TileFn fn, void* context) {
-    const std::lock_guard lock(one_job_);
     const uint32_t job = generation_.load(std::memory_order_relaxed) + 1;
     // Closed while the job's fields change: whoever sees a new field cannot claim with an old word.
     claim_.store(uint64_t(job) << 32 | closed, std::memory_order_relaxed);
@@ -139,13 +145,11 @@ class Pool {
     if (cpu < 0 || cpu >= CPU_SETSIZE || cpu != sched_getcpu()) return;
     cpu_set_t others = usable_;
     CPU_CLR(cpu, &others);
-    if (CPU_COUNT(&others) >= size_ - 1) sched_setaffinity(0, sizeof others, &others);
+    if (CPU_COUNT(&others) >= size() - 1) sched_setaffinity(0, sizeof others, &others);
   }
 
   const cpu_set_t usable_ = usable_set();
-  const int size_;
   std::vector<std::thread> workers_;
-  std::mutex one_job_;
   std::atomic<detail::TileFn> fn_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<int64_t> tiles_{0}, done_{0};
@@ -157,25 +161,38 @@ class Pool {
   std::atomic<bool> stop_{false};
 };
 
-std::mutex pool_mutex;
-std::unique_ptr<Pool>& pool() {
-  static std::unique_ptr<Pool> p;
-  return p;
+std::atomic<int> wanted{0};  // threads; 0: not asked for yet
+std::mutex one_job;          // held while a job runs, and while the pool changes
+Pool* pool = nullptr;        // never destroyed: jobs may run while the process ends
+
+int threads_wanted() {
+  int n = wanted.load(std::memory_order_relaxed);
+  if (n == 0 && wanted.compare_exchange_strong(n, std::min(usable_cpus(), max_threads))) n = wanted;
+  return n;
 }
 
-Pool& ready_pool() {
-  const std::lock_guard lock(pool_mutex);
-  if (!pool()) pool() = std::make_unique<Pool>(usable_cpus());
-  return *pool();
+// Makes the pool have the threads that are wanted. Needs the lock.
+void adapt_pool() {
+  const int n = threads_wanted();
+  if (pool && pool->size() == n) return;
+  delete std::exchange(pool, nullptr);
+  pool = new Pool(n);
+  int asked = n;
+  wanted.compare_exchange_strong(asked, pool->size());
 }
 
 }  // namespace
 
-int threads() { return ready_pool().size(); }
+int threads() { return threads_wanted(); }
 
+// Whoever runs a job keeps its pool, so the change waits for the end of the job that runs now:
+// here, where none does, else at the beginning of the next.
 void set_threads(int n) {
-  const std::lock_guard lock(pool_mutex);
-  pool() = std::make_unique<Pool>(std::clamp(n <= 0 ? usable_cpus() : n, 1, 64));
+  check(n >= 0 && n <= max_threads, "{} threads, expected 0 (all processors) to {}", n,
+        max_threads);
+  wanted = n > 0 ? n : std::min(usable_cpus(), max_threads);
+  if (inside_pool) return;
+  if (const std::unique_lock lock(one_job, std::try_to_lock); lock) adapt_pool();
 }
 
 void detail::parallel_tiles(int64_t tiles, TileFn fn, void* context) {
@@ -185,7 +202,9 @@ void detail::parallel_tiles(int64_t tiles, TileFn fn, void* context) {
     for (int64_t tile = 0; tile < tiles; ++tile) fn(context, tile);
     return;
   }
-  ready_pool().run(tiles, fn, context);
+  const std::lock_guard lock(one_job);
+  adapt_pool();
+  pool->run(tiles, fn, context);
 }
 
 }  // namespace pare

@@ -7,8 +7,13 @@
 
 namespace pare {
 
-int threads();            // threads that compute, the caller included
-void set_threads(int n);  // 0: as many as the process may run on
+constexpr int max_threads = 1024;
+
+int threads();  // threads that compute, the caller included
+// 0: as many as the process may run on. Any thread may call it at any time, a tile too: jobs that
+// run keep their threads, later ones have the new. Where the system gives fewer, threads() says how
+// many. Throws Error{usage} outside 0 to max_threads.
+void set_threads(int n);
 
 namespace detail {
 using TileFn = void (*)(void* context, int64_t tile);

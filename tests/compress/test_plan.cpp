@@ -110,6 +110,34 @@ TEST_CASE("many threads may run one plan") {
   }
 }
 
+TEST_CASE("a plan runs, as many threads call it, while the number of threads changes") {
+  const Graph graph = network("lenet5-classic");
+  const Plan plan = compile(graph);
+  const Tensor x = normals(graph.input_shape(9), 4);
+  const std::vector<float> want = bits(plan, x);
+  std::atomic<int> wrong{0};
+  std::atomic<bool> running{true};
+  std::thread changes([&] {
+    for (int i = 0; running; ++i) set_threads(1 + i % 4);
+  });
+  const auto call = [&](int64_t count) {
+    const Tensor part = x.rows(0, count);
+    Tensor out;
+    for (int k = 0; k < 30; ++k) {
+      plan.run(part, out);
+      const std::vector<float> got = out.to_vector<float>();
+      wrong += !std::equal(got.begin(), got.end(), want.begin());
+    }
+  };
+  std::thread other(call, 9);
+  call(2);
+  other.join();
+  running = false;
+  changes.join();
+  set_threads(0);
+  CHECK(wrong == 0);
+}
+
 namespace {
 
 // Ops the plan knows and ops it does not, a value read twice, a shortcut over a grouped

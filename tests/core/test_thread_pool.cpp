@@ -78,3 +78,54 @@ TEST_CASE("an exception on a worker reaches the caller") {
   }
   set_threads(0);
 }
+
+TEST_CASE("the number of threads changes beside running jobs, from several threads at once") {
+  constexpr int changes = 300;
+  std::atomic<int> changing{2};
+  const auto change = [&](int first) {
+    for (int i = 0; i < changes; ++i) {
+      set_threads(1 + (first + i) % 4);
+      CHECK(threads() >= 1);
+    }
+    --changing;
+  };
+  const auto work = [&] {
+    while (changing > 0) {
+      std::atomic<int64_t> sum{0};
+      parallel_for(40, [&](int64_t t) { sum += t; });
+      REQUIRE(sum == 40 * 39 / 2);
+    }
+  };
+  std::thread others[] = {std::thread(change, 0), std::thread(change, 2), std::thread(work)};
+  work();
+  for (std::thread& t : others) t.join();
+  set_threads(0);
+}
+
+TEST_CASE("a tile changes the number of threads for the jobs that follow") {
+  set_threads(3);
+  parallel_for(12, [&](int64_t t) {
+    set_threads(t % 2 ? 5 : 2);
+    parallel_for(4, [](int64_t) { set_threads(2); });
+  });
+  set_threads(2);
+  CHECK(threads() == 2);
+  std::atomic<int> runs{0};
+  parallel_for(12, [&](int64_t) { ++runs; });
+  CHECK(runs == 12);
+  set_threads(0);
+}
+
+TEST_CASE("as many threads as asked for, or a refusal") {
+  for (const int n : {1, 70, 3}) {
+    set_threads(n);
+    CHECK(threads() == n);
+    std::atomic<int> runs{0};
+    parallel_for(200, [&](int64_t) { ++runs; });
+    CHECK(runs == 200);
+  }
+  CHECK_THROWS_WITH(set_threads(-1), "-1 threads, expected 0 (all processors) to 1024");
+  CHECK_THROWS_WITH(set_threads(1025), "1025 threads, expected 0 (all processors) to 1024");
+  CHECK(threads() == 3);
+  set_threads(0);
+}
