@@ -8,6 +8,7 @@
 
 #include "core/attrs.h"
 #include "core/error.h"
+#include "core/file_io.h"
 #include "core/shared_library.h"
 
 namespace pare {
@@ -30,7 +31,7 @@ void load_plugin(const std::string& path) {
   const std::lock_guard lock(mutex);
   // A name without a slash would be looked for in the system's folders alone.
   const std::filesystem::path file = std::filesystem::absolute(path);
-  check(std::filesystem::is_regular_file(file), ErrorCode::bad_input, "{}: no such file", path);
+  open_file(path);  // says what is wrong with it
   std::string why;
   void* library = open_shared_library(file.string(), why);
   check(library != nullptr, ErrorCode::bad_input, "{}: cannot be loaded: {}", path, why);

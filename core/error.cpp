@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/text.h"
+
 namespace pare {
 namespace {
 ScopeNamer scope_namer = nullptr;
@@ -47,7 +49,7 @@ std::string format_message(std::string_view pattern, const MessageArg* args, siz
 
 void raise(ErrorCode code, std::string text) {
   const std::string scope = scope_namer ? scope_namer() : std::string();
-  throw Error(code, scope.empty() ? text : scope + ": " + text);
+  throw Error(code, printable(scope.empty() ? text : scope + ": " + text));
 }
 }  // namespace detail
 

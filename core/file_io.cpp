@@ -41,8 +41,10 @@ class Descriptor {
 class FileSource : public ByteSource {
  public:
   explicit FileSource(const std::string& path)
-      : name_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+      // A pipe is opened without waiting for its writer, and refused.
+      : name_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) {
     if (file_.get() < 0) {
+      check(errno != ENXIO, ErrorCode::bad_input, "{}: not a regular file", path);  // a socket
       check(errno != ENOENT && errno != ENOTDIR, ErrorCode::bad_input, "{}: no such file", path);
       fail_io(path, "open it");
     }
@@ -135,7 +137,8 @@ void remove_left_overs(const std::string& path, const std::string& folder) {
        it.increment(ignored)) {
     const std::string name = it->path().filename().string();
     if (!name.starts_with(stem) || !name.ends_with(temporary_ending)) continue;
-    const Descriptor file(::open(it->path().c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    const Descriptor file(
+        ::open(it->path().c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0)
       ::unlink(it->path().c_str());
   }

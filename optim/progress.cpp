@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/streams.h"
+#include "core/text.h"
+
 namespace pare {
 
 using namespace std::chrono_literals;
@@ -26,7 +29,7 @@ bool Progress::due() {
 void Progress::show(const std::string& text) {
   if (!terminal_) return line(text);
   clear();
-  std::fputs(text.c_str(), stderr);
+  std::fputs(printable(text).c_str(), stderr);
   std::fflush(stderr);
   shown_ = true;
 }
@@ -34,8 +37,7 @@ void Progress::show(const std::string& text) {
 void Progress::line(const std::string& text) {
   if (quiet_) return;
   clear();
-  std::fputs((text + "\n").c_str(), stderr);
-  std::fflush(stderr);
+  tell(text);
 }
 
 std::string clock_time(double seconds) {

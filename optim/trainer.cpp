@@ -110,7 +110,8 @@ Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
 
 Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
     : graph_(graph), device_(device_of(graph)), data_(data), options_(options) {
-  check(options.epochs >= 1, "epochs {}, expected at least 1", options.epochs);
+  check(options.epochs >= 1 && options.epochs <= 1'000'000'000,
+        "epochs {}, expected 1 to a billion", options.epochs);
   check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
         options.holdout);
   check(options.warmup >= 0 && options.warmup <= 1e6,

@@ -3,10 +3,9 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <set>
+#include <thread>
 
 #include "autograd/graph_file.h"
 #include "autograd/plugin.h"
@@ -15,12 +14,31 @@
 #include "core/json.h"
 #include "core/thread_pool.h"
 #include "optim/trainer.h"
+#include "tools/outcome.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 
+bool CommonOptions::given(const std::string& option) const {
+  const CLI::Option* known = command ? command->get_option_no_throw(option) : nullptr;
+  return known && known->count() > 0;
+}
+
+void CommonOptions::refuse(const std::vector<std::string>& options,
+                           const std::string& where) const {
+  for (const std::string& option : options)
+    check(!given(option), "{} has no part in {}; leave it out", option, where);
+}
+
 void CommonOptions::apply() const {
-  check(threads >= 0 && threads <= 1024, "--threads {}, expected 0 (all) to 1024", threads);
   set_threads(threads);
+  const int processors = int(std::thread::hardware_concurrency());
+  if (pare::threads() < threads)
+    note(*this, "note: --threads {}: the system gives {}", threads, pare::threads());
+  else if (processors > 0 && threads > processors)
+    note(*this, "note: --threads {} on {} processors is slower than --threads {}", threads,
+         processors, processors);
+  if (data == "digits" || data.starts_with("npz:")) refuse({"--data-dir"}, "--data " + data);
   if (device != "auto") {
     const Device named = select_device(device);
     check(on_devices || named == Device{}, ErrorCode::device,
@@ -58,20 +76,10 @@ Device CommonOptions::device_for(const Graph& graph, Use use, const std::string&
     chosen = Device{};
     reason = fmt::format("cpu ({})", obstacle);
   }
-  if (device == "auto") note(*this, "device {}", reason);
+  if (device == "auto" && (chosen != Device{} || !obstacle.empty()))
+    note(*this, "device {}", reason);
   return chosen;
 }
-
-namespace {
-
-// CLI11 reads -1 as the largest number there is.
-const CLI::Validator not_negative(
-    [](const std::string& text) {
-      return text.starts_with('-') ? text + ", expected a whole number of at least 0" : "";
-    },
-    "");
-
-}  // namespace
 
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_data) {
@@ -81,27 +89,32 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
         "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
   }
   if (flags & with_out) command.add_option("--out", o.out, "file to write");
-  if (flags & with_seed)
-    command.add_option("--seed", o.seed, "seed of everything random")->check(not_negative);
+  if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
   if (flags & with_batch)
     command.add_option("--batch", o.batch, "examples at a time")
-        ->check(CLI::Range(1, 1 << 20))
+        ->check(between(1, 1 << 20))
         ->default_str("");
+  o.command = &command;
   o.on_devices = flags & with_device;
   command.add_option("--device", o.device,
                      o.on_devices ? "auto (cuda where there is one, else cpu), cpu, cuda or "
                                     "cuda-emulated (CUDA kernels on the CPU, for tests)"
                                   : "cpu: this command computes there alone");
   command.add_option("--plugin", o.plugins, "shared library that registers further ops");
-  command.add_option("--threads", o.threads, "threads that compute; 0: all cores");
+  command.add_option("--threads", o.threads, "threads that compute; 0: all cores")
+      ->check(between(0, max_threads));
   command.add_flag("--json", o.json, "print one JSON object on standard output");
   command.add_flag("--quiet", o.quiet, "no progress, no notes");
 }
 
+void note_excess(const CommonOptions& options, const std::string& option, int64_t asked,
+                 int64_t there, const std::string& what) {
+  if (options.given(option) && asked > there)
+    note(options, "note: {} {}: there are {} {}; all are taken", option, asked, there, what);
+}
+
 void print_result(const CommonOptions& options, const Json& json, const std::string& text) {
-  fmt::print("{}\n", options.json ? to_text(json) : text);
-  check(std::fflush(stdout) == 0 && !std::ferror(stdout), ErrorCode::io,
-        "cannot write the result to standard output: {}", std::strerror(errno));
+  print_output(options.json ? to_text(json) : text);
 }
 
 std::string human_bytes(double bytes) {

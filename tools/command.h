@@ -12,6 +12,7 @@
 #include <string>
 
 #include "autograd/graph.h"
+#include "core/streams.h"
 #include "datasets/dataset.h"
 
 namespace pare::tool {
@@ -28,6 +29,11 @@ struct CommonOptions {
   int64_t batch = 0;  // 0: the command's own
   bool json = false, quiet = false;
   bool on_devices = false;  // the command computes where --device says, not on the CPU alone
+  const CLI::App* command = nullptr;
+
+  bool given(const std::string& option) const;  // on the command line
+  // Throws Error{usage} where one of the options was given: they change nothing in `where`.
+  void refuse(const std::vector<std::string>& options, const std::string& where) const;
 
   // Threads and plug-ins. Throws Error{device} for a device that is absent, and for any but the CPU
   // where the command computes on the CPU alone.
@@ -51,8 +57,11 @@ void add_common(CLI::App& command, CommonOptions& options, unsigned flags);
 // A line for people on standard error, unless --quiet.
 template <class... Args>
 void note(const CommonOptions& options, fmt::format_string<Args...> pattern, Args&&... args) {
-  if (!options.quiet) fmt::print(stderr, "{}\n", fmt::format(pattern, std::forward<Args>(args)...));
+  if (!options.quiet) tell(fmt::format(pattern, std::forward<Args>(args)...));
 }
+// Says that `option` asks for more of `what` than there are, where it was given and does.
+void note_excess(const CommonOptions& options, const std::string& option, int64_t asked,
+                 int64_t there, const std::string& what);
 // The result: `text` for people, or `json` when asked for.
 void print_result(const CommonOptions& options, const Json& json, const std::string& text);
 

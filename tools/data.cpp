@@ -1,6 +1,7 @@
 // pare data list | show NAME
 #include "datasets/image.h"
 #include "tools/command.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -25,6 +26,7 @@ struct DataCommand {
   void show() {
     const Dataset d = load_dataset(name, {.dir = common.data_dir});
     const Shape image = d.train.shape();
+    note_excess(common, "--count", count, d.train.size(), "training images");
     std::string text =
         fmt::format("{}: {} training and {} test images of {}, {} classes, preprocessing {}\n",
                     d.name, d.train.size(), d.test.size(), to_string(image), d.classes.size(),
@@ -104,10 +106,13 @@ void add_data(CLI::App& app) {
   list->callback([o] { o->list(); });
   auto* show = command->add_subcommand("show", "sizes, classes and a few images");
   options(*show);
-  show->add_option("name", o->name, "data set")->required();
+  show->add_option("data", o->name, "data set")->required();
   show->add_option("--out", o->common.out, "PNG file for a sheet of the images");
-  show->add_option("--count", o->count, "images to draw")->check(CLI::Range(0, 1000));
-  show->callback([o] { o->show(); });
+  show->add_option("--count", o->count, "images to draw")->check(between(0, 1000));
+  show->callback([o, show] {
+    o->common.command = show;
+    o->show();
+  });
 }
 
 }  // namespace pare::tool

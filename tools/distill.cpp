@@ -21,6 +21,7 @@ struct DistillCommand {
     describe_model(student, model, data);
     apply_flags(flags, common, student, options);
     options.out = training_output(common, model, "-distilled", flags.teacher);
+    check_effects(flags, common, options, data);
     const Device device = common.device_for(student, Use::training);
     check_precision(flags, device);
     to_device(student, device);

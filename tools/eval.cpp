@@ -14,6 +14,7 @@ struct EvalCommand {
     common.apply();
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
+    note_excess(common, "--batch", common.batch, data.test.size(), "test images");
     to_device(graph, common.device_for(graph, Use::evaluation));
     const Evaluation e =
         evaluate(graph, data.test, data.preprocessing, common.batch ? common.batch : 250);

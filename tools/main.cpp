@@ -1,31 +1,17 @@
 // The pare command line. Exit codes are those of ErrorCode; see docs/command-line.md.
+#include <algorithm>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <new>
+#include <sstream>
 
 #include "core/error.h"
 #include "tools/command.h"
+#include "tools/outcome.h"
+#include "tools/usage.h"
 
 using namespace pare;
 
 namespace {
-
-int report(ErrorCode code, const char* text) {
-  fmt::print(stderr, "error: {}\n", text);
-  return int(code);
-}
-
-// The name of an unknown command and what is close to it; "" where the first word is none.
-std::string unknown_command(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return {};
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  if (std::find(known.begin(), known.end(), argv[1]) != known.end()) return {};
-  return message("no command is named '{}'{}; pare --help lists them", argv[1],
-                 suggest(argv[1], known.data(), known.size()));
-}
 
 // Help without empty lists as defaults, and without the options that exclude each other: --resume
 // excludes nearly all.
@@ -38,17 +24,30 @@ class Help : public CLI::Formatter {
   }
 };
 
+// Help or the version, whichever was asked for.
+int print_help(const CLI::App& app, const CLI::Success& asked) try {
+  std::ostringstream text;
+  app.exit(asked, text, text);
+  std::string shown = text.str();
+  shown.erase(shown.find_last_not_of('\n') + 1);
+  tool::print_output(shown);
+  return 0;
+} catch (const Error& e) {
+  return tool::report_failure(e.code(), e.what());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  guard_streams();
   CLI::App app{
       "pare: train a network, then pare it down.\n"
       "Example: pare train lenet5 --data digits --epochs 1 --out lenet5.pare"};
+  app.name("pare");
   app.set_version_flag("--version", "pare " PARE_VERSION);
   app.require_subcommand(1);
   app.formatter(std::make_shared<Help>());
   app.option_defaults()->always_capture_default();
-  app.failure_message(CLI::FailureMessage::simple);
   tool::add_train(app);
   tool::add_eval(app);
   tool::add_summary(app);
@@ -60,23 +59,26 @@ int main(int argc, char** argv) {
   tool::add_distill(app);
   tool::add_data(app);
   tool::add_doctor(app);
-  if (const std::string text = unknown_command(app, argc, argv); !text.empty())
-    return report(ErrorCode::usage, text.c_str());
-  // Where nothing is at stake a signal ends the command at once; training has its own handlers.
-  for (const int signal : {SIGINT, SIGTERM})
-    std::signal(signal, [](int) { std::_Exit(int(ErrorCode::interrupted)); });
+  tool::check_values(app);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  tool::fail_in_json(std::find(words.begin(), words.end(), "--json") != words.end());
+  tool::end_on_signals();
   // A file that grows beyond a limit is then an error of the write, told like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    app.parse(argc, argv);
+    tool::check_words(app, words);
+    std::reverse(words.begin(), words.end());
+    app.parse(std::move(words));
     return 0;
+  } catch (const CLI::Success& asked) {
+    return print_help(app, asked);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : int(ErrorCode::usage);
+    return tool::report_failure(ErrorCode::usage, tool::explain(e, app));
   } catch (const Error& e) {
-    return report(e.code(), e.what());
+    return tool::report_failure(e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    return report(ErrorCode::io, "out of memory; use a smaller batch or network");
+    return tool::report_failure(ErrorCode::io, "out of memory; use a smaller batch or network");
   } catch (const std::exception& e) {
-    return report(ErrorCode::io, e.what());
+    return tool::report_failure(ErrorCode::io, e.what());
   }
 }

@@ -5,6 +5,7 @@
 #include "core/math.h"
 #include "datasets/image.h"
 #include "tools/command.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -60,6 +61,9 @@ struct PredictCommand {
     Classifier model(common, file);
     check_output("--show", show, file);
     for (const std::string& image : images) check_output("--show", show, image);
+    const int64_t told = model.graph.values[size_t(model.graph.outputs[0])].shape[1];
+    check(!common.given("--top") || top <= told, "--top {}: the model tells {} classes apart", top,
+          told);
     Json predictions = Json::array();
     std::string error;
     int64_t failed = 0;
@@ -70,7 +74,7 @@ struct PredictCommand {
         ++failed;
         error = e.what();
         predictions.push_back({{"file", image}, {"error", error}});
-        if (images.size() > 1) fmt::print(stderr, "error: {}\n", error);
+        if (images.size() > 1) tell("error: " + error);
       }
     Json result{{"predictions", predictions}};
     if (!drawn_.empty()) {
@@ -126,7 +130,7 @@ void add_predict(CLI::App& app) {
   command->add_option("images", o->images, "PNG images")->required();
   command->add_option("--show", o->show,
                       "PNG file to write: what the network saw of the images, side by side");
-  command->add_option("--top", o->top, "classes to print")->check(CLI::PositiveNumber);
+  command->add_option("--top", o->top, "classes to print")->check(between(1, 10000));
   add_common(*command, o->common, with_device);
   command->callback([o] { o->run(); });
 }

@@ -4,6 +4,7 @@
 #include "autograd/graph_file.h"
 #include "tools/prune_channels.h"
 #include "tools/prune_sample.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -99,7 +100,8 @@ void add_prune(CLI::App& app) {
                       "one-shot; iterative, in rounds with fine-tuning between; gradual, while it "
                       "trains; init, before it trains; lottery, rounds that rewind the weights; "
                       "dynamic, dropping and growing connections while it trains (RigL)");
-  command->add_option("--rounds", f.rounds, "rounds of iterative, init and lottery");
+  command->add_option("--rounds", f.rounds, "rounds of iterative, init and lottery")
+      ->check(between(1, 1000));
   command->add_option("--ramp", f.ramp,
                       "how sparsity rises in gradual pruning: cubic, linear, exponential, cosine");
   command->add_option("--ramp-begin", f.ramp_begin, "share of the training before it rises");

@@ -109,6 +109,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
 void rehearse_trainings(PruneRun& run) {
   Graph graph = run.graph.clone();
   TrainOptions o = options_of(run, graph);
+  check_effects(run.training, run.common, o, run.data);
   if (o.epochs == 0) o.epochs = 1;
   Trainer trainer(graph, run.data, o);
   set_task_loss(trainer, o.task, graph);

@@ -4,6 +4,7 @@
 #include "datasets/loader.h"
 #include "tools/compress_report.h"
 #include "tools/training.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -12,6 +13,7 @@ struct QuantizeCommand {
   CommonOptions common;
   TrainingFlags flags;
   std::string file, method = "ptq", observer = "minmax";
+  std::vector<std::string> of_training;  // options
   int bits = 8, activation_bits = 8;
   int64_t images = 1000;
   Device device;
@@ -26,9 +28,10 @@ struct QuantizeCommand {
           suggest(observer, observers, 1));
     check(bits == 8 && activation_bits == 8,
           "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
-    check(images >= 1, "--images {}, expected at least 1", images);
+    if (method == "ptq") common.refuse(of_training, "--method ptq, which trains nothing");
     Graph graph = open_model(file);
     const Dataset data = open_data(common, graph);
+    note_excess(common, "--images", images, data.train.size(), "training images");
     device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     Graph original = graph.clone();
@@ -71,6 +74,7 @@ struct QuantizeCommand {
     TrainOptions options = fine_tune_recipe(graph.get_metadata("model"), data);
     apply_flags(flags, common, graph, options);
     options.out = {};
+    check_effects(flags, common, options, data);
     Trainer trainer(graph, data, options);
     set_task_loss(trainer, options.task, graph);
     trainer.on_step([&](int64_t step, int64_t steps) {
@@ -158,12 +162,15 @@ void add_quantize(CLI::App& app) {
   auto o = std::make_shared<QuantizeCommand>();
   command->add_option("file", o->file, "model file")->required();
   command->add_option("--method", o->method, "ptq (calibrate) or qat (train)");
-  command->add_option("--bits", o->bits, "bits of a weight: 8");
-  command->add_option("--activation-bits", o->activation_bits, "bits of an activation: 8");
+  command->add_option("--bits", o->bits, "bits of a weight: 8")->check(between(1, 32));
+  command->add_option("--activation-bits", o->activation_bits, "bits of an activation: 8")
+      ->check(between(1, 32));
   command->add_option("--observer", o->observer, "how ranges are found: minmax");
-  command->add_option("--images", o->images, "training images to calibrate with");
+  command->add_option("--images", o->images, "training images to calibrate with")
+      ->check(between(1, INT64_MAX));
   add_common(*command, o->common, with_data | with_out | with_seed | with_batch | with_device);
-  add_training(*command, o->flags);
+  o->of_training = add_training(*command, o->flags);
+  o->of_training.push_back("--batch");
   command->callback([o] { o->run(); });
 }
 

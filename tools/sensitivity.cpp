@@ -4,6 +4,7 @@
 #include "tools/command.h"
 #include "tools/prune_sample.h"
 #include "tools/sensitivity_picture.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -16,7 +17,6 @@ struct SensitivityCommand {
 
   void run() {
     common.apply();
-    check(images >= 1, "--images {}, expected at least 1", images);
     SensitivityOptions options;
     if (!sparsities.empty()) options.sparsities = sparsities;
     std::sort(options.sparsities.begin(), options.sparsities.end());
@@ -33,7 +33,10 @@ struct SensitivityCommand {
           "{} was trained on all of the training part: no images are left to judge on; train it "
           "with --holdout above 0",
           file);
-    const Examples held_out = subset(hold_out(data.train, data.holdout).held_out);
+    const Examples all = hold_out(data.train, data.holdout).held_out;
+    note_excess(common, "--images", images, all.size(), "held-out images");
+    if (method != "random") common.refuse({"--seed"}, "--method " + method);
+    const Examples held_out = subset(all);
     if (criterion->needs_data()) criterion->prepare(graph, pruning_sample(data));
     const InterruptScope scope;
     Progress progress(common.quiet);
@@ -91,7 +94,8 @@ void add_sensitivity(CLI::App& app) {
                       "what is removed: unstructured, blocks of rows x columns (4x1), N:M (2:4)");
   command->add_option("--sparsities", o->sparsities, "shares of zeros to try, 0..1")
       ->delimiter(',');
-  command->add_option("--images", o->images, "held-out images to evaluate on, at most");
+  command->add_option("--images", o->images, "held-out images to evaluate on, at most")
+      ->check(between(1, INT64_MAX));
   command->add_option("--svg", o->svg, "picture to write");
   add_common(*command, o->common, with_data | with_seed);
   command->callback([o] { o->run(); });

@@ -52,19 +52,21 @@ struct SummaryCommand {
     return capture(*net, Tensor::zeros({1, image.channels, image.height, image.width}));
   }
 
+  Graph stored() const {
+    common.refuse({"--data", "--data-dir", "--seed"}, "the summary of a file");
+    return open_model(model);
+  }
+  Graph named() const {
+    check_model_name(model);
+    if (!common.data.empty())
+      return new_model(model, load_dataset(common.data, {.dir = common.data_dir}), common.seed);
+    common.refuse({"--data-dir"}, "a summary without --data");
+    return usual(model);
+  }
+
   void run() {
     common.apply();
-    const auto names = model_names();
-    Graph graph;
-    if (std::find(names.begin(), names.end(), model) != names.end()) {
-      graph =
-          common.data.empty()
-              ? usual(model)
-              : new_model(model, load_dataset(common.data, {.dir = common.data_dir}), common.seed);
-    } else {
-      if (file_bytes(model) == 0) check_model_name(model);
-      graph = open_model(model);
-    }
+    Graph graph = names_file(model) ? stored() : named();
     check_output("--dot", dot, model);
     if (!dot.empty()) write_text(dot, to_dot(graph));
     const GraphSummary s = summarize(graph);

@@ -8,6 +8,9 @@ namespace pare::tool {
 
 std::string layer_table(Graph& graph);
 
+// Whether `model` is a file rather than the name of a network: what ends in .pare, and what else is
+// there.
+bool names_file(const std::string& model);
 void check_model_name(const std::string& model);
 std::string default_data(const std::string& model);
 // A fresh network of the zoo for the data's images and classes.

@@ -1,4 +1,6 @@
 // pare train MODEL|FILE, pare train --resume OUT.ckpt
+#include <filesystem>
+
 #include "autograd/graph_file.h"
 #include "autograd/graph_summary.h"
 #include "core/cpu/isa.h"
@@ -9,6 +11,7 @@
 #include "tools/history.h"
 #include "tools/summary.h"
 #include "tools/training.h"
+#include "tools/usage.h"
 
 namespace pare::tool {
 namespace {
@@ -57,7 +60,9 @@ struct TrainCommand {
     apply_flags(flags, common, graph, options);
     options.out = training_output(common, model, begun.is_file ? "-trained" : "", flags.teacher);
     if (images > 0) options.task = with_images(options.task, images);
+    note_excess(common, "--images", images, begun.data.train.size(), "training images");
     const Dataset data = first_images(std::move(begun.data), options.task);
+    check_effects(flags, common, options, data);
     const Device device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     to_device(graph, device);
@@ -134,6 +139,14 @@ struct TrainCommand {
 
 }  // namespace
 
+bool names_file(const std::string& model) {
+  if (file_bytes(model) > 0 || model.find(".pare") != std::string::npos) return true;
+  const auto names = model_names();
+  std::error_code none;
+  return std::find(names.begin(), names.end(), model) == names.end() &&
+         std::filesystem::exists(model, none);
+}
+
 void check_model_name(const std::string& model) {
   const auto names = model_names();
   check(std::find(names.begin(), names.end(), model) != names.end(),
@@ -162,7 +175,7 @@ void add_train(CLI::App& app) {
   add_common(*command, o->common, with_data | with_out | with_seed | with_batch | with_device);
   const size_t common = command->get_options().size();
   command->add_option("--images", o->images, "train and test on the first so many images alone")
-      ->check(CLI::PositiveNumber);
+      ->check(between(1, INT64_MAX));
   add_training(*command, o->flags);
   // A resumed run is the run it was: its options stand in the checkpoint.
   const auto options = command->get_options();

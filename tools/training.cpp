@@ -11,7 +11,8 @@
 
 namespace pare::tool {
 
-void add_training(CLI::App& c, TrainingFlags& f) {
+std::vector<std::string> add_training(CLI::App& c, TrainingFlags& f) {
+  const size_t first = c.get_options().size();
   c.add_option("--epochs", f.epochs, "passes over the training data");
   c.add_option("--optim", f.optimizer, "sgd, nesterov, adam or adamw");
   c.add_option("--lr", f.rate, "highest learning rate");
@@ -39,6 +40,10 @@ void add_training(CLI::App& c, TrainingFlags& f) {
       "--norm-penalty", f.norm_penalty,
       "weight of the sum of |gamma| over batch norms in the loss, which shows the channels "
       "to prune (network slimming: 1e-5 to 1e-4)");
+  std::vector<std::string> names;
+  for (const CLI::Option* option : c.get_options()) names.push_back(option->get_name());
+  names.erase(names.begin(), names.begin() + std::ptrdiff_t(first));
+  return names;
 }
 
 void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& graph,
@@ -64,6 +69,24 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& gra
   o.quiet = common.quiet;
   o.task = task_of(f);
   graph.set_metadata("holdout", Json(o.holdout).dump());
+}
+
+void check_effects(const TrainingFlags& f, const CommonOptions& common, const TrainOptions& o,
+                   const Dataset& data) {
+  if (o.optimizer.name.starts_with("adam"))
+    common.refuse({"--momentum"}, message("{}, which has its own two", o.optimizer.name));
+  check(!f.warmup || *f.warmup == 0 || *f.warmup < double(o.epochs) || o.epochs == 0,
+        "--warmup {}: the training has {} epochs, so the rate would never reach its highest",
+        *f.warmup, o.epochs);
+  check(f.teacher.empty() || f.alpha < 1,
+        "--alpha 1 follows the true labels alone: the teacher has no part in it");
+  if (o.epochs == 0) {
+    for (const char* option : {"--optim", "--lr", "--momentum", "--weight-decay", "--schedule",
+                               "--warmup", "--clip", "--average", "--augment", "--teacher"})
+      if (common.given(option))
+        note(common, "note: {} has no part in --epochs 0, which trains nothing", option);
+  }
+  note_excess(common, "--batch", o.batch, data.train.size(), "training images");
 }
 
 namespace {
@@ -92,6 +115,8 @@ std::string training_output(const CommonOptions& options, const std::string& inp
 }
 
 void check_precision(const TrainingFlags& f, Device device) {
+  check(!f.eager || device != Device{},
+        "--eager has no part in a training on the CPU; leave it out, or name a --device");
   if (!f.precision || precision_named(*f.precision) == Precision::fp32) return;
   const DeviceProperties& properties = backend_of(device).properties;
   const int capability = properties.capability;
@@ -153,7 +178,7 @@ std::string teacher_of(const std::string& task) {
 
 Start start_from(const std::string& model, const CommonOptions& common) {
   Start s;
-  s.is_file = model.find(".pare") != std::string::npos || file_bytes(model) > 0;
+  s.is_file = names_file(model);
   if (s.is_file) {
     s.graph = open_model(model);
     s.data = open_data(common, s.graph);

@@ -19,7 +19,8 @@ struct TrainingFlags {
   std::optional<std::string> precision;
   bool eager = false;
 };
-void add_training(CLI::App& command, TrainingFlags& flags);
+// Returns the names of the options it adds.
+std::vector<std::string> add_training(CLI::App& command, TrainingFlags& flags);
 // Also writes into `graph` which share is held out.
 void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
                  TrainOptions& options);
@@ -32,6 +33,11 @@ void check_training_output(const std::string& option, const std::string& out,
 // nor log may, and `teacher`.
 std::string training_output(const CommonOptions& options, const std::string& input,
                             const std::string& suffix, const std::string& teacher);
+
+// Refuses options that change nothing in a training by `options`, and says where others ask for
+// more than there is.
+void check_effects(const TrainingFlags& flags, const CommonOptions& common,
+                   const TrainOptions& options, const Dataset& data);
 
 // What a run computes with on `device`. Throws Error{usage} where --precision asks for what it has
 // not.

@@ -37,7 +37,7 @@ TEST_CASE("a library that was cut anywhere, or is none, is refused with a reason
   CHECK(with(std::string(5000, 'x')) == "invalid ELF header");
   CHECK(with(whole).find("the file was cut") == std::string::npos);
   fs::remove(path);
-  CHECK(why_not(path.string()).find("No such file") != std::string::npos);
+  CHECK(why_not(path.string()) == "no such file");
   CHECK(why_not("libnosuch.so") != "");
 }
 

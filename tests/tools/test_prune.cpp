@@ -332,7 +332,7 @@ TEST_CASE("mistakes and damaged files end with a sentence that helps, and the in
       {"distill mlp --teacher m.pare --out link.pare", 1, "overwrite the model m.pare"},
       {"prune few.pare --teacher m.pare --out m.pare", 1, "overwrite the model m.pare"},
       {"prune m-scratch.pare --control scratch --out m.pare", 1, "--control scratch would over"},
-      {"prune m.pare --seed -1", 1, "--seed: -1, expected"},
+      {"prune m.pare --seed -1", 1, "--seed: '-1', expected a whole number, 0 to"},
       {"prune m.pare --out no/such/folder/p.pare --sparsity 1", 5, "no/such/folder/p.pare"},
   };
   for (const auto& c : cases) {

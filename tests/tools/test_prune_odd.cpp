@@ -145,12 +145,12 @@ TEST_CASE("what cannot be pruned is named, and nothing is written") {
       {"prune narrow.pare --when lottery --out p.pare", 2, "no longer has the layers of a new mlp"},
       {"prune few.pare --when gradual --out p.pare", 1, "95.00 % of the weights of few.pare are"},
       {"prune m.pare --structure channel --widths -1 --out p.pare", 1, "a width of -1 for 'fc1'"},
-      {"prune m.pare --structure channel --floor nan --out p.pare", 1, "floor nan"},
+      {"prune m.pare --structure channel --floor nan --out p.pare", 1, "a finite number"},
       {"prune m.pare --structure channel --round-to 1000 --out p.pare", 1, "fc1 12"},
       {"prune m.pare --structure 99999999999x1 --out p.pare", 1, "is no structure"},
-      {"prune m.pare --when gradual --ramp-begin nan --out p.pare", 1, "--ramp-begin nan"},
-      {"prune m.pare --when dynamic --fraction nan --epochs 1 --out p.pare", 1, "fraction of nan"},
-      {"sensitivity m.pare --sparsities nan", 1, "sparsity nan"},
+      {"prune m.pare --when gradual --ramp-begin nan --out p.pare", 1, "a finite number"},
+      {"prune m.pare --when dynamic --fraction nan --epochs 1 --out p.pare", 1, "a finite number"},
+      {"sensitivity m.pare --sparsities nan", 1, "a finite number"},
       {"sensitivity m.pare --structure channel", 1, "pare prune removes channels"},
   };
   for (const Mistake& m : cases) {

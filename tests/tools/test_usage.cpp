@@ -1,0 +1,202 @@
+// What is refused, by every command: the promised exit code, one sentence on standard error that
+// says what to do, and with --json the same in one object.
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "tests/tools/tool.h"
+
+using namespace pare;
+using namespace pare::testing;
+
+namespace {
+
+// Runs a command that must fail with --json, and returns its sentence.
+std::string failure(const Folder& f, const std::string& args, int code) {
+  CAPTURE(args);
+  const Outcome o = run(f, args + " --json 2>errors; exit $?");
+  CHECK(o.code == code);
+  const auto bytes = read_file((f.path / "errors").string(), 1 << 20);
+  const std::string errors(bytes.begin(), bytes.end());
+  CAPTURE(errors);
+  CAPTURE(o.out);
+  const json object = json::parse(o.out, nullptr, false);
+  REQUIRE(object.is_object());
+  CHECK(object["code"] == code);
+  const std::string error = object["error"];
+  const std::string line = "error: " + error + "\n";
+  CHECK(errors.ends_with(line));
+  CHECK(errors.find("error:") == errors.size() - line.size());
+  CHECK(error.find('\n') == std::string::npos);
+  return error;
+}
+
+void check_failure(const Folder& f, const Mistake& m) {
+  const std::string error = failure(f, m.args, m.code), args = m.args, says = m.says;
+  CAPTURE(args);
+  CHECK_MESSAGE(error.find(says) != std::string::npos, error);
+}
+
+constexpr const char* train = "train mlp --data mnist --images 40 --batch 20 --epochs 1 ";
+
+}  // namespace
+
+TEST_CASE("words that no command knows are exit code 1, with what is near") {
+  if (!have_tool()) return;
+  const Folder f;
+  const Mistake cases[] = {
+      {"trian", 1, "pare has no command 'trian' (did you mean 'train'?)"},
+      {"help trian", 1, "did you mean 'train'?"},
+      {"--threads 2 train mlp", 1, "options stand behind the command"},
+      {"data shw digits", 1, "pare data has no command 'shw' (did you mean 'show'?)"},
+      {"train mlp --epoch 3", 1, "pare train has no option '--epoch' (did you mean '--epochs'?)"},
+      {"train mlp -epochs 3", 1, "did you mean '--epochs'?"},
+      {"train mlp --epoch=3", 1, "has no option '--epoch' ("},
+      {"distill --techer t.pare", 1, "did you mean '--teacher'?"},
+      {"eval a b", 1, "'b' is one argument too many, expected: pare eval FILE"},
+      {"eval", 1, "name the file: pare eval FILE"},
+      {"predict m.pare", 1, "name the images: pare predict FILE IMAGES..."},
+      {"train mlp --epochs", 1, "--epochs: its value is missing"},
+      {"train mlp --out --quiet", 1, "--out: its value is missing; --quiet is the next option"},
+      {"train mlp --epochs 1 --epochs 2", 1, "--epochs is given twice"},
+      {"train mlp --alpha 0.5", 1, "--alpha requires --teacher"},
+      {"train mlp --optim adamx", 1, "(did you mean 'adam', 'adamw'?)"},
+      {"train mlp --schedule cosin", 1, "(did you mean 'cosine'?)"},
+      {"train mlp --data mnst", 1, "(did you mean 'mnist'?)"},
+      {"prune mlp --when gradul", 1, "(did you mean 'gradual'?)"},
+  };
+  for (const Mistake& m : cases) check_failure(f, m);
+  for (const char* command : {"train", "eval", "summary", "predict", "prune", "sensitivity",
+                              "quantize", "distill", "bench", "data list", "data show", "doctor"})
+    CHECK(failure(f, std::string(command) + " --nonsense 1", 1) ==
+          failure(f, std::string(command) + " x --nonsense=1", 1));
+  check_mistake(f, {"", 1, "error: pare needs a command; pare --help lists them\n"});
+  check_mistake(f, {"data", 1, "error: pare data needs a command; pare data --help lists them\n"});
+  CHECK(run(f, "help").out == run(f, "--help").out);
+  CHECK(run(f, "help data show").out == run(f, "data show --help").out);
+}
+
+TEST_CASE("a value that is empty or beyond its type is exit code 1") {
+  if (!have_tool()) return;
+  const Folder f;
+  for (const char* option : {"--out", "--data", "--data-dir", "--teacher", "--optim", "--schedule",
+                             "--augment", "--device", "--plugin", "--precision"}) {
+    const std::string name = option;
+    CHECK(failure(f, "train mlp " + name + " ''", 1) == failure(f, "train mlp " + name + "=", 1));
+  }
+  for (const char* empty : {"train ''", "train --resume ''", "eval ''", "predict '' x.png",
+                            "predict m.pare ''", "data show ''", "summary mlp --dot ''",
+                            "sensitivity m.pare --svg ''", "prune m.pare --when ''"})
+    CHECK(failure(f, empty, 1).find("its value is empty") != std::string::npos);
+  for (const char* text : {"99999999999999999999", "'5 epochs'", "5.5", "0x10", "1e3", "nan", "''"})
+    CHECK(failure(f, std::string("train mlp --epochs ") + text, 1).find("a whole number") !=
+          std::string::npos);
+  for (const char* text : {"nan", "inf", "-inf", "1e400", "0x1p3", "0.5x", "1,5", "''"})
+    CHECK(failure(f, std::string("train mlp --lr ") + text, 1).find("a finite number") !=
+          std::string::npos);
+  const Mistake cases[] = {
+      {"train mlp --seed -1", 1,
+       "--seed: '-1', expected a whole number, 0 to 18446744073709551615"},
+      {"train mlp --seed 18446744073709551616", 1, "expected a whole number, 0 to"},
+      {"train mlp --threads 1025", 1, "--threads: '1025', expected a whole number, 0 to 1024"},
+      {"train mlp --threads -1", 1, "0 to 1024"},
+      {"train mlp --threads 99999999999", 1, "0 to 1024"},
+      {"train mlp --batch 0", 1, "1 to 1048576"},
+      {"train mlp --images 0", 1, "at least 1"},
+      {"train mlp --data mnist --epochs 9223372036854775807", 1, "epochs"},
+      {"train mlp --data mnist --epochs -3", 1, "epochs -3"},
+      {"predict m.pare x.png --top 0", 1, "1 to"},
+      {"data show digits --count 1001", 1, "0 to 1000"},
+      {"prune mlp --rounds 99999999999 --when lottery", 1, "a whole number"},
+      {"prune mlp --structure channel --widths 10,x", 1, "--widths: 'x'"},
+      {"quantize m.pare --bits 99999999999", 1, "1 to 32"},
+      {"sensitivity m.pare --sparsities 0.5,nan", 1, "'nan'"},
+  };
+  for (const Mistake& m : cases) check_failure(f, m);
+  // Octal is not meant.
+  CHECK(result(f, std::string(train) + "--threads 010 --quiet --out m.pare", {}).is_object());
+  CHECK(json::parse(run(f, "doctor --threads 010 --json").out)["threads"] == 10);
+}
+
+TEST_CASE("files, data and devices that are not there have the same code in every command") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, std::string(train) + "--out m.pare").code == 0);
+  std::ofstream(f.path / "damaged.pare") << "no model at all";
+  std::ofstream(f.path / "empty.pare");
+  std::ofstream(f.path / "empty.npz");
+  REQUIRE(::mkfifo((f.path / "pipe.pare").c_str(), 0600) == 0);
+  fs::create_directory(f.path / "folder.pare");
+  const struct {
+    const char* before;
+    const char* after;
+  } readers[] = {{"eval ", ""},
+                 {"summary ", ""},
+                 {"bench ", ""},
+                 {"predict ", " x.png"},
+                 {"predict m.pare ", ""},
+                 {"sensitivity ", ""},
+                 {"quantize ", " --out q.pare"},
+                 {"prune ", " --out p.pare"},
+                 {"prune --resume ", ""},
+                 {"train ", " --out t.pare"},
+                 {"train --resume ", ""},
+                 {"train mlp --data mnist --out t.pare --teacher ", ""},
+                 {"distill mlp --data mnist --out t.pare --teacher ", ""},
+                 {"eval m.pare --data npz:", ""},
+                 {"doctor --plugin ", ""}};
+  const std::pair<const char*, const char*> files[] = {{"none.pare", "no such file"},
+                                                       {"damaged.pare", ""},
+                                                       {"empty.pare", ""},
+                                                       {"pipe.pare", "not a regular file"},
+                                                       {"folder.pare", "not a regular file"},
+                                                       {"/dev/null", "not a regular file"}};
+  for (const auto& [before, after] : readers)
+    for (const auto& [file, says] : files) {
+      const std::string error = failure(f, std::string(before) + file + after, 2);
+      CHECK_MESSAGE(error.find(says) != std::string::npos, error);
+    }
+  const char* with_data[] = {"train mlp",       "eval m.pare",
+                             "prune m.pare",    "sensitivity m.pare",
+                             "quantize m.pare", "distill mlp --teacher m.pare",
+                             "summary mlp"};
+  for (const std::string command : with_data) {
+    CHECK(failure(f, command + " --data nonsense", 1).find("unknown data set") !=
+          std::string::npos);
+    CHECK(failure(f, command + " --data cifar10", 2).find("data_batch_1.bin") != std::string::npos);
+    CHECK(failure(f, command + " --data npz:empty.npz", 2).find("empty.npz") != std::string::npos);
+  }
+  for (const std::string command : {"train ", "prune ", "summary ", "distill --teacher m.pare "})
+    CHECK(failure(f, command + "nonsense", 1).find("'nonsense' is neither a model nor a file") !=
+          std::string::npos);
+  for (const std::string command :
+       {"train mlp --data mnist", "eval m.pare", "predict m.pare x.png", "prune m.pare",
+        "quantize m.pare", "distill mlp --teacher m.pare", "bench m.pare", "sensitivity m.pare",
+        "summary mlp", "doctor"}) {
+    CHECK(failure(f, command + " --device gpu", 1).find("unknown") != std::string::npos);
+    if (json::parse(run(f, "doctor --json").out)["devices"].size() == 1)
+      CHECK(failure(f, command + " --device cuda-emulated", 4).find("device") != std::string::npos);
+  }
+  for (const std::string command :
+       {"train mlp --data mnist --out ", "prune m.pare --out ", "quantize m.pare --out ",
+        "distill mlp --teacher m.pare --out ", "data show mnist --out ", "summary mlp --dot ",
+        "sensitivity m.pare --svg "}) {
+    failure(f, command + "no/such/folder/x.pare", 5);
+    failure(f, command + "folder.pare", 5);
+  }
+}
+
+TEST_CASE("an interrupted command says so in one object") {
+  if (!have_tool()) return;
+  const Folder f;
+  for (const char* signal : {"INT", "TERM", "HUP"}) {
+    CAPTURE(signal);
+    const Outcome o = run(f, "train mlp --epochs 100000 --json --quiet --out i.pare", false,
+                          std::string("timeout --preserve-status -s ") + signal + " 0.5 env");
+    CHECK(o.code == 130);
+    const json object = json::parse(o.out, nullptr, false);
+    CAPTURE(o.out);
+    REQUIRE(object.is_object());
+    CHECK(object["code"] == 130);
+  }
+}
