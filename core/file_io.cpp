@@ -1,7 +1,6 @@
 #include "core/file_io.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +13,9 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/file_lock.h"
 #include "core/random.h"
+#include "core/run_files.h"
 
 namespace pare {
 namespace {
@@ -90,7 +91,8 @@ class MemorySource : public ByteSource {
 constexpr std::string_view temporary_ending = ".pare-tmp";
 
 // A temporary file beside `path`, locked as long as it is written; removed unless it was renamed.
-// The lock is how others tell it from what a killed process left behind.
+// The lock is how others tell it from what a killed process left behind; where there are no locks
+// nobody asks.
 class Temporary {
  public:
   Temporary(const std::string& path, mode_t mode) {
@@ -102,7 +104,7 @@ class Temporary {
       file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
       if (file_ < 0 && errno != EEXIST) break;
       struct stat info{};
-      if (file_ >= 0 && (::flock(file_, LOCK_EX | LOCK_NB) != 0 || ::fstat(file_, &info) != 0 ||
+      if (file_ >= 0 && (lock_file(file_) == LockResult::held || ::fstat(file_, &info) != 0 ||
                          info.st_nlink == 0))  // taken for a left-over before it was locked
         ::close(std::exchange(file_, -1));
     }
@@ -139,17 +141,19 @@ void remove_left_overs(const std::string& path, const std::string& folder) {
     if (!name.starts_with(stem) || !name.ends_with(temporary_ending)) continue;
     const Descriptor file(
         ::open(it->path().c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0)
-      ::unlink(it->path().c_str());
+    if (file.get() >= 0 && lock_file(file.get()) == LockResult::taken) ::unlink(it->path().c_str());
   }
 }
 
 // Where a chain of symbolic links ends, so that writing keeps the links.
 std::string behind_links(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::is_symlink(path, error)) return path;
-  const auto target = std::filesystem::weakly_canonical(path, error);
-  return error ? path : target.string();
+  return std::filesystem::is_symlink(path, error) ? real_path(path) : path;
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
 void write_all(int fd, std::span<const uint8_t> bytes, const std::string& path) {
@@ -164,6 +168,11 @@ void write_all(int fd, std::span<const uint8_t> bytes, const std::string& path) 
 }  // namespace
 
 std::unique_ptr<ByteSource> open_file(const std::string& path) {
+  auto file = peek_file(path);
+  note_input(path);
+  return file;
+}
+std::unique_ptr<ByteSource> peek_file(const std::string& path) {
   return std::make_unique<FileSource>(path);
 }
 std::unique_ptr<ByteSource> open_bytes(std::span<const uint8_t> bytes, const std::string& name) {
@@ -171,26 +180,42 @@ std::unique_ptr<ByteSource> open_bytes(std::span<const uint8_t> bytes, const std
 }
 
 std::vector<uint8_t> read_file(const std::string& path, uint64_t max_bytes) {
-  const FileSource file(path);
-  check(file.size() <= max_bytes, ErrorCode::bad_input, "{}: {} bytes, expected at most {}", path,
-        file.size(), max_bytes);
-  std::vector<uint8_t> bytes(file.size());
-  file.read(0, bytes);
+  const auto file = open_file(path);
+  check(file->size() <= max_bytes, ErrorCode::bad_input, "{}: {} bytes, expected at most {}", path,
+        file->size(), max_bytes);
+  std::vector<uint8_t> bytes(file->size());
+  file->read(0, bytes);
   return bytes;
+}
+
+std::string real_path(const std::string& path) {
+  std::error_code error;
+  std::filesystem::path at = std::filesystem::absolute(path, error);
+  // The last name link by link: it may lead to where no file is yet.
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(at, error); ++links)
+    at = at.parent_path() / std::filesystem::read_symlink(at, error);
+  const auto folder = std::filesystem::weakly_canonical(at.parent_path(), error);
+  return error ? path : (folder / at.filename()).string();
 }
 
 void check_writable(const std::string& path) {
   struct stat info{};
-  check(::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode), ErrorCode::io,
-        "{}: exists and is not a regular file", path);
-  const Temporary probe(behind_links(path), 0666);
+  const bool exists = ::stat(path.c_str(), &info) == 0;
+  check(!exists || S_ISREG(info.st_mode), ErrorCode::io, "{}: exists and is not a regular file",
+        path);
+  check(!exists || (info.st_mode & 0222) != 0, ErrorCode::io,
+        "{}: is read-only; make it writable or name another file", path);
+  const std::string target = behind_links(path), folder = folder_of(target);
+  std::error_code error;
+  check(std::filesystem::is_directory(folder, error), ErrorCode::io,
+        "{}: there is no folder {}; make it first", path, folder);
+  const Temporary probe(target, 0666);
 }
 
 void write_file_atomically(const std::string& name,
                            std::span<const std::span<const uint8_t>> parts) {
   const std::string path = behind_links(name);
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const std::string folder = folder_of(path);
   struct stat info{};
   const bool exists = ::stat(path.c_str(), &info) == 0;
   check(!exists || S_ISREG(info.st_mode), ErrorCode::io, "{}: exists and is not a regular file",

@@ -22,6 +22,8 @@ class ByteSource {
 // Throws Error{bad_input} where the path names no regular file, Error{io} where it cannot be
 // opened.
 std::unique_ptr<ByteSource> open_file(const std::string& path);
+// The same for who only asks what a file is: it is no input of the run (core/run_files.h).
+std::unique_ptr<ByteSource> peek_file(const std::string& path);
 // `bytes` must outlive the source; `name` is used in messages.
 std::unique_ptr<ByteSource> open_bytes(std::span<const uint8_t> bytes, const std::string& name);
 
@@ -34,7 +36,11 @@ std::vector<uint8_t> read_file(const std::string& path, uint64_t max_bytes);
 // the temporary is removed, as are those that killed processes left.
 void write_file_atomically(const std::string& path,
                            std::span<const std::span<const uint8_t>> parts);
-// Throws Error{io} where write_file_atomically could not begin: to ask before hours of work.
+// Throws Error{io} where write_file_atomically could not begin, or would replace a file that was
+// made read-only: to ask before hours of work.
 void check_writable(const std::string& path);
+
+// Where writing a path leads: absolute, without symbolic links, whether a file is there or not.
+std::string real_path(const std::string& path);
 
 }  // namespace pare

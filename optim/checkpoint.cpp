@@ -1,5 +1,6 @@
 // The checkpoint file: the graph with its optimizer slots, the best graph, and the run's state as
 // JSON. Doubles are written so that they read back exactly.
+#include <filesystem>
 #include <limits>
 
 #include "autograd/graph_file.h"
@@ -42,6 +43,7 @@ void each_field(TrainState& s, F&& f) {
   f("loss_sum", s.loss_sum);
   f("seconds", s.seconds);
   f("first_loss", s.first_loss);
+  f("schedule_epoch", s.schedule_epoch);
   f("best_epoch", s.report.best_epoch);
   f("best_accuracy", s.report.best_accuracy);
 }
@@ -63,10 +65,14 @@ Json to_json(T value) {
   each_field(value, [&](const char* name, const auto& v) { j[name] = v; });
   return j;
 }
+// A field that older checkpoints lack.
+constexpr std::string_view younger = "schedule_epoch";
+
 template <class T>
 void from_json(const Json& j, T& value) {
   each_field(value, [&](const char* name, auto& v) {
     using V = std::decay_t<decltype(v)>;
+    if (name == younger && !j.contains(name)) return;
     const Json& field = j.at(name);
     if constexpr (std::is_same_v<V, double>)  // JSON writes what is not finite as null
       v = field.is_null() ? std::numeric_limits<double>::quiet_NaN() : field.template get<double>();
@@ -90,12 +96,31 @@ void Trainer::save_checkpoint() const {
             {"state", to_json(state_)},
             {"schedule", to_string(options_.schedule)},
             {"machine", machine_of(device_)},
+            {"fingerprints", fingerprints_},
             {"epochs", Json::array()}};
   for (const EpochRecord& r : state_.report.epochs) j["epochs"].push_back(to_json(r));
   writer.set_metadata(key, to_text(j));
   for (const auto& hook : hooks_) hook->save(writer);
-  writer.write(options_.out + ".ckpt");
+  writer.write(checkpoint_file(options_.out));
 }
+
+std::string checkpoint_file(const std::string& out) { return out + ".ckpt"; }
+std::string log_file(const std::string& out) { return out + ".csv"; }
+
+void declare_training(RunFiles& files, const std::string& out, const std::string& option) {
+  const auto named = [&](const char* what) { return option.empty() ? option : what + option; };
+  files.writes(out, option, FileKind::model);
+  files.writes(checkpoint_file(out), named("the checkpoint of "), FileKind::checkpoint);
+  files.writes(log_file(out), named("the log of "), FileKind::log);
+}
+
+namespace {
+
+std::string folder_of(const std::string& path) {
+  return std::filesystem::path(real_path(path)).parent_path().string();
+}
+
+}  // namespace
 
 Checkpoint load_checkpoint(const std::string& path) {
   const auto opened = std::make_shared<const Container>(path);
@@ -114,13 +139,41 @@ Checkpoint load_checkpoint(const std::string& path) {
     from_json(j.at("state"), c.state);
     for (const Json& r : j.at("epochs")) from_json(r, c.state.report.epochs.emplace_back());
     // The files stand where the checkpoint stands now, whatever it was called when it was written.
-    if (path.ends_with(ending)) c.options.out = path.substr(0, path.size() - ending.size());
+    if (path.ends_with(ending))
+      c.options.out = path.substr(0, path.size() - ending.size());
+    else if (folder_of(c.options.out) != folder_of(path))
+      c.options.out = {};
+    if (j.contains("fingerprints"))
+      c.fingerprints = j.at("fingerprints").get<std::map<std::string, uint64_t>>();
     c.options.schedule = parse_schedule(j.at("schedule").get<std::string>());
     c.machine = j.at("machine").get<std::string>();
   } catch (const nlohmann::json::exception& e) {
     fail(ErrorCode::bad_input, "{}: the checkpoint's state is damaged: {}", path, e.what());
   }
   return c;
+}
+
+std::optional<RunProgress> peek_progress(const std::string& path) {
+  try {
+    const Json j = parse_json(Container(peek_file(path)).metadata(key), path);
+    return RunProgress{j.at("state").at("epoch").get<int64_t>(),
+                       j.at("options").at("epochs").get<int64_t>(),
+                       j.at("options").at("task").get<std::string>()};
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+void extend(Checkpoint& c, int64_t epochs) {
+  check(
+      c.finished(),
+      "the run is at epoch {} of {}, with a schedule of so many; it goes on without --epochs, and "
+      "can be given more when it is finished",
+      c.state.epoch + 1, c.options.epochs);
+  check(epochs > c.options.epochs, "the run has {} epochs already, so --epochs {} adds none",
+        c.options.epochs, epochs);
+  c.state.schedule_epoch = c.options.epochs;
+  c.options.epochs = epochs;
 }
 
 void Trainer::write_log() const {
@@ -130,7 +183,7 @@ void Trainer::write_log() const {
     text += message("{},{},{},{},{},{},{},{}\n", r.epoch, r.loss, r.accuracy, r.val_loss,
                     r.val_accuracy, r.seconds, r.rate, r.sparsity);
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-  write_file_atomically(options_.out + ".csv", {&bytes, 1});
+  write_file_atomically(log_file(options_.out), {&bytes, 1});
 }
 
 }  // namespace pare

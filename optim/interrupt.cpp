@@ -9,8 +9,9 @@ namespace {
 
 volatile std::sig_atomic_t requested = 0;
 
-void on_signal(int) {
-  if (requested) std::_Exit(int(ErrorCode::interrupted));  // asked twice
+void on_signal(int signal) {
+  // Asked twice. A terminal that closes sends more than one SIGHUP by itself.
+  if (requested && signal != SIGHUP) std::_Exit(int(ErrorCode::interrupted));
   requested = 1;
 }
 
@@ -24,11 +25,15 @@ InterruptScope::InterruptScope() {
   action.sa_handler = on_signal;
   ::sigaction(SIGINT, &action, &old_int_);
   ::sigaction(SIGTERM, &action, &old_term_);
+  ::sigaction(SIGHUP, nullptr, &old_hup_);
+  if (old_hup_.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);
 }
 
 InterruptScope::~InterruptScope() {
+  requested = 0;
   ::sigaction(SIGINT, &old_int_, nullptr);
   ::sigaction(SIGTERM, &old_term_, nullptr);
+  ::sigaction(SIGHUP, &old_hup_, nullptr);
 }
 
 }  // namespace pare

@@ -1,5 +1,6 @@
-// Ctrl-C as a request: while an InterruptScope lives, SIGINT and SIGTERM set a flag that long work
-// looks at between its steps. A second signal ends the process at once.
+// Ctrl-C as a request: while an InterruptScope lives, SIGINT, SIGTERM and SIGHUP (a terminal that
+// closes) set a flag that long work looks at between its steps. A second SIGINT or SIGTERM ends the
+// process at once. A SIGHUP that is ignored when the scope begins (nohup) stays so.
 #pragma once
 
 #include <csignal>
@@ -11,12 +12,12 @@ bool interrupted();
 class InterruptScope {
  public:
   InterruptScope();
-  ~InterruptScope();
+  ~InterruptScope();  // what was asked for meanwhile is forgotten
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
 
  private:
-  struct sigaction old_int_{}, old_term_{};
+  struct sigaction old_int_{}, old_term_{}, old_hup_{};
 };
 
 }  // namespace pare

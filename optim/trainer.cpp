@@ -9,7 +9,7 @@
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "core/fetch.h"
-#include "core/file_io.h"
+#include "core/fingerprint.h"
 #include "core/json.h"
 #include "optim/average.h"
 #include "optim/interrupt.h"
@@ -117,7 +117,11 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   check(options.warmup >= 0 && options.warmup <= 1e6,
         "warmup {}, expected at least 0 and at most a million epochs", options.warmup);
   precision_ = options.precision.empty() ? current_precision() : precision_named(options.precision);
-  if (saves()) check_writable(options.out);
+  if (saves()) {
+    RunFiles* files = current_run_files();
+    if (!files) files = (files_ = std::make_shared<RunFiles>()).get();
+    declare_training(*files, options.out, {});
+  }
   split_ = hold_out(data.train, options.holdout);
   split_.train = split_.train.to(device_);
   split_.held_out = split_.held_out.to(device_);
@@ -128,12 +132,17 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
                                              .augment = Augmentation::parse(options.augment),
                                              .drop_last = split_.train.size() > options.batch});
   optimizer_ = make_optimizer(named_parameters(graph), options.optimizer);
-  const int64_t batches = loader_->batches();
-  schedule_ = {options.schedule, options.epochs * batches,
-               std::min(int64_t(options.warmup * double(batches)), options.epochs * batches - 1)};
+  begin_schedule();
   loss_ = [](const Tensor& logits, const Batch& batch) {
     return softmax_cross_entropy(logits, batch.labels);
   };
+}
+
+void Trainer::begin_schedule() {
+  const int64_t batches = loader_->batches(),
+                all = (options_.epochs - state_.schedule_epoch) * batches;
+  schedule_ = {options_.schedule, all,
+               std::min(int64_t(options_.warmup * double(batches)), all - 1)};
 }
 
 Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
@@ -141,7 +150,9 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
   state_ = checkpoint.state;
   state_.report.interrupted = false;
   check(
-      state_.epoch <= options_.epochs && state_.batch <= loader_->batches(), ErrorCode::bad_input,
+      state_.epoch <= options_.epochs && state_.batch <= loader_->batches() &&
+          state_.schedule_epoch >= 0 && state_.schedule_epoch < options_.epochs,
+      ErrorCode::bad_input,
       "the checkpoint stopped at epoch {}, batch {}, but its run has {} epochs of {} batches; the "
       "data differ from those it was trained on",
       state_.epoch, state_.batch, options_.epochs, loader_->batches());
@@ -151,7 +162,27 @@ Trainer::Trainer(Checkpoint& checkpoint, const Dataset& data)
   best_ = checkpoint.best ? std::optional(checkpoint.best->clone()) : std::nullopt;
   if (best_) to_device(*best_, device_);
   file_ = checkpoint.file;
+  fingerprints_ = checkpoint.fingerprints;
+  rely_on_data();
+  begin_schedule();
   if (options_.average != 0) add(std::make_shared<WeightAverage>(options_.average));
+}
+
+void Trainer::relies_on(const std::string& what, uint64_t fingerprint) {
+  const auto [known, added] = fingerprints_.emplace(what, fingerprint);
+  if (added || known->second == fingerprint) return;
+  const std::string file = file_ ? file_->name() : "the run";
+  fail(ErrorCode::bad_input,
+       "{} cannot go on: its {} changed since it was written. Put back what it learned from, or "
+       "begin a run of its own with its network (pare train {} --out NEW.pare)",
+       file, what, file);
+}
+
+void Trainer::rely_on_data() {
+  relies_on("training images", fingerprint(data_.train.images));
+  relies_on("training labels", fingerprint(data_.train.labels));
+  relies_on("test images", fingerprint(data_.test.images));
+  relies_on("test labels", fingerprint(data_.test.labels));
 }
 
 void Trainer::add(std::shared_ptr<TrainHook> hook) {
@@ -199,7 +230,8 @@ void Trainer::compute_gradients(const Batch& batch) {
 }
 
 void Trainer::train_step(Batch& batch) {
-  optimizer_->set_rate(options_.optimizer.rate * schedule_.factor(state_.step));
+  optimizer_->set_rate(options_.optimizer.rate *
+                       schedule_.factor(state_.step - state_.schedule_epoch * loader_->batches()));
   for (const auto& hook : hooks_) hook->before_step(moment());
   const RunKeyScope key({options_.seed, uint64_t(state_.step)});
   if (recordable())
@@ -265,6 +297,7 @@ void Trainer::finish_epoch() {
 
 TrainReport Trainer::run() {
   Progress progress(options_.quiet);
+  if (saves()) rely_on_data();
   for (const auto& hook : hooks_) hook->start(moment());
   Batch batch;
   bool told = false;
@@ -291,8 +324,6 @@ TrainReport Trainer::run() {
         state_.seconds += t - start;
         state_.report.interrupted = true;
         save_checkpoint();
-        if (!options_.out.empty())
-          progress.line("interrupted; go on with --resume " + options_.out + ".ckpt");
         return state_.report;
       }
     }

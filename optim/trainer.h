@@ -3,10 +3,12 @@
 //
 // Files, when `out` is set: OUT is the model with the best held-out accuracy so far; OUT.ckpt holds
 // everything resume needs, that best model among it; OUT.csv has a line per epoch. All are written
-// atomically.
+// atomically. They are outputs of the current RunFiles (core/run_files.h), else of one of the
+// trainer's own: what another process writes, or what holds something else, is refused.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +16,7 @@
 
 #include "autograd/graph.h"
 #include "core/backend.h"
+#include "core/run_files.h"
 #include "datasets/dataset.h"
 #include "datasets/loader.h"
 #include "optim/evaluate.h"
@@ -65,6 +68,8 @@ struct TrainState {
   int64_t step = 0, seen = 0, correct = 0;
   double loss_sum = 0, seconds = 0;
   double first_loss = 0;  // of the first step
+  int64_t schedule_epoch =
+      0;  // at which the schedule began: 0, or where extend() lengthened the run
   TrainReport report;
 };
 
@@ -73,11 +78,32 @@ struct Checkpoint {
   std::optional<Graph> best;
   TrainOptions options;
   TrainState state;
-  std::string machine;                    // machine_of the device it ran on
+  std::string machine;  // machine_of the device it ran on
+  // Of what the run learns from, by name ("training images"); a run that goes on must find the
+  // same. None in checkpoints of older versions.
+  std::map<std::string, uint64_t> fingerprints;
+  bool finished() const { return state.epoch >= options.epochs; }
   std::shared_ptr<const Container> file;  // for the hooks' own state
 };
-// Throws Error{bad_input} where the file is damaged or no checkpoint.
+// `options.out` is where the checkpoint stands now: X of X.ckpt; of another name what it was
+// written for, where that lies in the same folder, else "". Throws Error{bad_input} where the file
+// is damaged or no checkpoint.
 Checkpoint load_checkpoint(const std::string& path);
+struct RunProgress {
+  int64_t epoch = 0, epochs = 0;  // finished ones, and all
+  std::string task;
+};
+// How far the run of a checkpoint came; nothing where the path is none that can be read.
+std::optional<RunProgress> peek_progress(const std::string& path);
+// Gives a finished run more epochs, so that it has `epochs` in all, with a schedule of their own:
+// another run than one of `epochs` from the start. Throws Error{usage} where it is not finished or
+// has as many already.
+void extend(Checkpoint& checkpoint, int64_t epochs);
+
+std::string checkpoint_file(const std::string& out);
+std::string log_file(const std::string& out);
+// Names the three files of a training as outputs of a run (RunFiles::writes).
+void declare_training(RunFiles& files, const std::string& out, const std::string& option);
 
 // What decides about the last bits: the device, or on the CPU the instruction set.
 std::string machine_of(Device device);
@@ -88,7 +114,7 @@ class Trainer {
   // outlive the trainer. Throws Error{usage} for options out of range.
   Trainer(Graph& graph, const Dataset& data, const TrainOptions& options);
   // Goes on where the checkpoint stopped; `checkpoint` and `data` must outlive the
-  // trainer.
+  // trainer. Throws Error{bad_input} where the data are not those that it learned from.
   Trainer(Checkpoint& checkpoint, const Dataset& data);
 
   // `recordable`: every step runs the same ops on the tensors it is given, and numbers of the host
@@ -98,6 +124,9 @@ class Trainer {
     loss_ = std::move(loss);
     loss_recordable_ = recordable;
   }
+  // Says what the run learns from besides the data, a teacher say, by a hash of it. Throws
+  // Error{bad_input} where a resumed run learned from another.
+  void relies_on(const std::string& what, uint64_t fingerprint);
   // A hook for this run; where it is a resumed one, with the state that the checkpoint holds.
   void add(std::shared_ptr<TrainHook> hook);
   // A hook that is one function, called before each step with its number and that of all steps.
@@ -117,6 +146,8 @@ class Trainer {
 
  private:
   Trainer(const Dataset& data, Graph& graph, const TrainOptions& options);  // keeps slots
+  void begin_schedule();
+  void rely_on_data();
   void train_step(Batch& batch);
   // Forward and backward of one batch; loss and number of right answers into step_*. Waits for
   // nothing.
@@ -144,6 +175,8 @@ class Trainer {
   bool loss_recordable_ = true;
   std::vector<std::shared_ptr<TrainHook>> hooks_;
   std::shared_ptr<const Container> file_;
+  std::shared_ptr<RunFiles> files_;  // where there are none of the whole program
+  std::map<std::string, uint64_t> fingerprints_;
   TrainState state_;
   std::optional<Graph> best_;
   bool out_is_best_ = false;  // OUT was written by this run and holds best_

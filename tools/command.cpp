@@ -14,6 +14,7 @@
 #include "core/json.h"
 #include "core/thread_pool.h"
 #include "optim/trainer.h"
+#include "tools/history.h"
 #include "tools/outcome.h"
 #include "tools/usage.h"
 
@@ -32,6 +33,7 @@ void CommonOptions::refuse(const std::vector<std::string>& options,
 
 void CommonOptions::apply() const {
   set_threads(threads);
+  if (force) run_files().force();
   const int processors = int(std::thread::hardware_concurrency());
   if (pare::threads() < threads)
     note(*this, "note: --threads {}: the system gives {}", threads, pare::threads());
@@ -88,7 +90,11 @@ void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
         "--data-dir", o.data_dir,
         "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
   }
-  if (flags & with_out) command.add_option("--out", o.out, "file to write");
+  if (flags & with_out) {
+    command.add_option("--out", o.out, "file to write");
+    command.add_flag("--force", o.force,
+                     "replace files of other kinds, runs that are not finished, trained networks");
+  }
   if (flags & with_seed) command.add_option("--seed", o.seed, "seed of everything random");
   if (flags & with_batch)
     command.add_option("--batch", o.batch, "examples at a time")
@@ -176,7 +182,7 @@ int64_t file_bytes(const std::string& path) {
 }
 
 std::string output_name(const CommonOptions& options, const std::string& input,
-                        const std::string& suffix, const std::string& keep) {
+                        const std::string& suffix) {
   constexpr std::string_view ending = ".pare";
   std::string name = options.out;
   if (name.empty()) {
@@ -184,16 +190,22 @@ std::string output_name(const CommonOptions& options, const std::string& input,
     name = input.substr(0, input.size() - (ends ? ending.size() : 0)) + suffix;
     name += ending;
   }
-  check_output("--out", name, keep);
   return name;
 }
 
-void check_output(const std::string& option, const std::string& path, const std::string& keep) {
-  if (path.empty()) return;
-  std::error_code absent;
-  check(!std::filesystem::equivalent(path, keep, absent),
-        "{} would overwrite the model {} with '{}'; name another file", option, keep, path);
-  check_writable(path);
+RunFiles& run_files() { return *current_run_files(); }
+
+void keep_trained(const std::string& out) {
+  if (run_files().forced() || file_bytes(out) == 0) return;
+  bool untrained = false;
+  try {
+    untrained = known_untrained(read_graph(Container(peek_file(out))));
+  } catch (const Error&) {  // whatever it is, it is not known to be untrained
+  }
+  check(untrained,
+        "{} holds a network that may be trained, and this one is not; name another --out, or give "
+        "--force",
+        out);
 }
 
 void write_text(const std::string& path, const std::string& text) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "autograd/graph.h"
+#include "core/run_files.h"
 #include "core/streams.h"
 #include "datasets/dataset.h"
 
@@ -27,7 +28,7 @@ struct CommonOptions {
   int threads = 0;
   uint64_t seed = 1;
   int64_t batch = 0;  // 0: the command's own
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, force = false;
   bool on_devices = false;  // the command computes where --device says, not on the CPU alone
   const CLI::App* command = nullptr;
 
@@ -76,13 +77,14 @@ Graph open_model(const std::string& file);
 Dataset open_data(const CommonOptions& options, Graph& graph);
 std::vector<std::string> classes_of(const Graph& graph);
 int64_t file_bytes(const std::string& path);  // 0: no regular file
-// Throws Error{io} where `path`, which `option` names, cannot be written, so that this is told
-// before any work, and Error{usage} where it is the model `keep`, which the command reads. "": no
-// file.
-void check_output(const std::string& option, const std::string& path, const std::string& keep);
-// --out, else the input's name with `suffix` before ".pare", checked against `keep`.
+// The files of this process (core/run_files.h): every output is named there before any work.
+RunFiles& run_files();
+// --out, else the input's name with `suffix` before ".pare".
 std::string output_name(const CommonOptions& options, const std::string& input,
-                        const std::string& suffix, const std::string& keep = {});
+                        const std::string& suffix);
+// Throws Error{usage} where `out` is a model that may have been trained, unless --force: for
+// results that were not.
+void keep_trained(const std::string& out);
 void write_text(const std::string& path, const std::string& text);
 
 void add_train(CLI::App& app);

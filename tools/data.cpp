@@ -26,6 +26,7 @@ struct DataCommand {
   void show() {
     const Dataset d = load_dataset(name, {.dir = common.data_dir});
     const Shape image = d.train.shape();
+    run_files().writes(common.out, "--out", FileKind::png);
     note_excess(common, "--count", count, d.train.size(), "training images");
     std::string text =
         fmt::format("{}: {} training and {} test images of {}, {} classes, preprocessing {}\n",

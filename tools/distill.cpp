@@ -31,7 +31,7 @@ struct DistillCommand {
     const Evaluation of_teacher = evaluate(teacher, data.test, data.preprocessing);
     note(common, "teacher {}: test accuracy {}; student {}: alpha {}, temperature {}",
          flags.teacher, percent(of_teacher.accuracy), model, flags.alpha, flags.temperature);
-    const TrainReport report = run_training(trainer);
+    const TrainReport report = run_training(trainer, resume_command(common, "train", options.out));
     const Evaluation test = evaluate(student, data.test, data.preprocessing);
     Json json = facts_of_training(student, data, report, trainer.recorded(), test, options.out);
     json["teacher_accuracy"] = of_teacher.accuracy;

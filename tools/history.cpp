@@ -28,6 +28,10 @@ int64_t trained_epochs(const Graph& graph) {
   return sum;
 }
 
+bool known_untrained(const Graph& graph) {
+  return !history_of(graph).empty() && trained_epochs(graph) == 0;
+}
+
 std::optional<uint64_t> initial_seed(const Graph& graph) {
   for (const Json& entry : history_of(graph))
     if (entry.is_object() && entry.contains("seed") && entry["seed"].is_number_unsigned())

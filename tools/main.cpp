@@ -40,6 +40,8 @@ int print_help(const CLI::App& app, const CLI::Success& asked) try {
 
 int main(int argc, char** argv) {
   guard_streams();
+  RunFiles files;
+  const RunFilesScope scope(files);
   CLI::App app{
       "pare: train a network, then pare it down.\n"
       "Example: pare train lenet5 --data digits --epochs 1 --out lenet5.pare"};

@@ -59,8 +59,8 @@ struct PredictCommand {
   void run() {
     common.apply();
     Classifier model(common, file);
-    check_output("--show", show, file);
-    for (const std::string& image : images) check_output("--show", show, image);
+    for (const std::string& image : images) run_files().reads(image, "the picture");
+    run_files().writes(show, "--show", FileKind::png);
     const int64_t told = model.graph.values[size_t(model.graph.outputs[0])].shape[1];
     check(!common.given("--top") || top <= told, "--top {}: the model tells {} classes apart", top,
           told);

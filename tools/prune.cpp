@@ -2,6 +2,7 @@
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
+#include "tools/history.h"
 #include "tools/prune_channels.h"
 #include "tools/prune_sample.h"
 #include "tools/usage.h"
@@ -19,8 +20,9 @@ void begin(PruneRun& run) {
   run.data = std::move(start.data);
   run.original = run.graph.clone();
   run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
-  if (f.control == "scratch")
-    check_training_output("--control scratch", control_file(run), {f.file, run.training.teacher});
+  if (f.control == "scratch") declare_training(run_files(), control_file(run), "--control scratch");
+  if (run.training.epochs.value_or(1) == 0 && (!start.is_file || known_untrained(run.graph)))
+    keep_trained(run.out);
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
 }
 
@@ -29,10 +31,16 @@ void go_on(PruneRun& run) {
   read_task(run, run.checkpoint->options.task);
   run.checkpoint->options.quiet = run.common.quiet;
   run.out = run.checkpoint->options.out;
+  declare_resumed_training(*run.checkpoint, run.resume);
+  if (run.flags.control == "scratch")
+    declare_training(run_files(), control_file(run), "--control scratch");
   read_original(run);
   run.data = open_data(run.common, run.original);
-  note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
-       run.checkpoint->options.epochs);
+  if (run.checkpoint->finished())
+    note(run.common, "{}: its training is finished; what follows it is done", run.resume);
+  else
+    note(run.common, "resuming {} at epoch {} of {}", run.resume, run.checkpoint->state.epoch + 1,
+         run.checkpoint->options.epochs);
 }
 
 bool looks_at_data(const PruneRun& run) {

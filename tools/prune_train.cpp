@@ -100,7 +100,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   if (auto hook = hook_of(run, trainer->steps())) trainer->add(std::move(hook));
   if (ticket) trainer->add(ticket);
   trainer->add(carry_original(run));
-  run_training(*trainer);
+  run_training(*trainer, resume_command(run.common, "prune", run.out));
   to_device(trained, Device{});
   if (run.checkpoint) run.graph = std::move(run.checkpoint->graph);
   run.checkpoint.reset();
@@ -137,7 +137,11 @@ void train_control(PruneRun& run) {
   to_device(fresh, run.device);
   Trainer trainer(fresh, run.data, o);
   set_task_loss(trainer, o.task, fresh);
-  run_training(trainer);
+  // Going on with the pruning makes the control again.
+  const bool trained = file_bytes(checkpoint_file(run.out)) > 0 && run.epochs > 0;
+  run_training(trainer, trained ? resume_command(run.common, "prune", run.out)
+                                : resume_command(run.common, "train", o.out) +
+                                      " (the control alone; the pruned network is saved)");
   run.control = {o.epochs, o.optimizer, evaluate(fresh, run.data.test, run.data.preprocessing),
                  o.out};
 }

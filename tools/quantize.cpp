@@ -3,6 +3,7 @@
 #include "autograd/graph_file.h"
 #include "datasets/loader.h"
 #include "tools/compress_report.h"
+#include "tools/history.h"
 #include "tools/training.h"
 #include "tools/usage.h"
 
@@ -37,7 +38,11 @@ struct QuantizeCommand {
     Graph original = graph.clone();
     to_device(original, device);
     to_device(graph, device);
-    const std::string out = output_name(common, file, "-int8", flags.teacher);
+    const std::string out = output_name(common, file, "-int8");
+    run_files().may_replace(file, FileKind::model);
+    run_files().reads(flags.teacher, "the teacher");
+    run_files().writes(out, "--out", FileKind::model);
+    if (method == "ptq" && known_untrained(graph)) keep_trained(out);
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
     to_device(graph, device);  // the ranges too
@@ -80,7 +85,7 @@ struct QuantizeCommand {
     trainer.on_step([&](int64_t step, int64_t steps) {
       if (step == 0 || step == steps / 2) observe_ranges(graph, step == 0);
     });
-    run_training(trainer);
+    run_training(trainer, "nothing was written, and training while quantizing cannot be resumed");
   }
 
   void report(Graph& original, Graph& fake, Graph& integers, const Dataset& data,

@@ -27,7 +27,7 @@ struct SensitivityCommand {
     options.structure = parse_structure(structure);
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
-    check_output("--svg", svg, file);
+    run_files().writes(svg, "--svg", FileKind::svg);
     const Dataset data = open_data(common, graph);
     check(data.holdout > 0, ErrorCode::bad_input,
           "{} was trained on all of the training part: no images are left to judge on; train it "

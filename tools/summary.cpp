@@ -67,7 +67,7 @@ struct SummaryCommand {
   void run() {
     common.apply();
     Graph graph = names_file(model) ? stored() : named();
-    check_output("--dot", dot, model);
+    run_files().writes(dot, "--dot", FileKind::dot);
     if (!dot.empty()) write_text(dot, to_dot(graph));
     const GraphSummary s = summarize(graph);
     const int64_t bytes = file_bytes(model);

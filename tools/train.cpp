@@ -59,6 +59,8 @@ struct TrainCommand {
     TrainOptions options = default_recipe(name, begun.data);
     apply_flags(flags, common, graph, options);
     options.out = training_output(common, model, begun.is_file ? "-trained" : "", flags.teacher);
+    if (options.epochs == 0 && (!begun.is_file || known_untrained(graph)))
+      keep_trained(options.out);
     if (images > 0) options.task = with_images(options.task, images);
     note_excess(common, "--images", images, begun.data.train.size(), "training images");
     const Dataset data = first_images(std::move(begun.data), options.task);
@@ -77,12 +79,11 @@ struct TrainCommand {
   void go_on() {
     Checkpoint checkpoint = load_checkpoint(resume);
     checkpoint.options.quiet = common.quiet;
-    if (!common.out.empty()) {
-      check_output("--out", common.out, resume);
-      check_output("--out", common.out + ".csv", resume);
-      check_training_output("--out", common.out, {teacher_of(checkpoint.options.task)});
-      checkpoint.options.out = common.out;
-    }
+    check(checkpoint.options.task.find("\"prune\"") == std::string::npos,
+          "{} belongs to a pruning; go on with pare prune --resume", resume);
+    if (!common.out.empty()) checkpoint.options.out = common.out;
+    declare_resumed_training(checkpoint, resume);
+    if (flags.epochs) lengthen(checkpoint);
     const Device device = common.device_for(checkpoint.graph, Use::training);
     to_device(checkpoint.graph, device);
     if (checkpoint.machine != machine_of(device))
@@ -92,13 +93,34 @@ struct TrainCommand {
           "in the last bits",
           checkpoint.machine, machine_of(device));
     const Dataset data = first_images(open_data(common, checkpoint.graph), checkpoint.options.task);
+    const bool unknown = checkpoint.fingerprints.empty();
     Trainer trainer(checkpoint, data);
-    check(checkpoint.options.task.find("\"prune\"") == std::string::npos,
-          "{} belongs to a pruning; go on with pare prune --resume", resume);
     set_task_loss(trainer, checkpoint.options.task, checkpoint.graph);
-    note(common, "resuming {} at epoch {} of {}", resume, checkpoint.state.epoch + 1,
-         checkpoint.options.epochs);
+    if (unknown)
+      note(
+          common,
+          "note: {} does not say what it learned from (an older pare wrote it): nobody checks that "
+          "the data are the same",
+          resume);
+    if (checkpoint.finished())
+      note(common, "{} is finished: it has its {} epochs; --epochs N, with more, adds to them",
+           resume, checkpoint.options.epochs);
+    else
+      note(common, "resuming {} at epoch {} of {}", resume, checkpoint.state.epoch + 1,
+           checkpoint.options.epochs);
     finish(trainer, checkpoint.graph, data, checkpoint.options);
+  }
+
+  // What --epochs means to a run that is resumed.
+  void lengthen(Checkpoint& checkpoint) {
+    const int64_t before = checkpoint.options.epochs, epochs = *flags.epochs;
+    if (epochs == before && !checkpoint.finished()) return;
+    extend(checkpoint, epochs);
+    add_history(checkpoint.graph, {{"did", "train"}, {"epochs", epochs - before}});
+    note(common,
+         "note: the {} finished epochs get {} more, with a schedule of their own: this is not the "
+         "run of {} epochs",
+         before, epochs - before, epochs);
   }
 
   // The network as it is before its first step.
@@ -123,7 +145,7 @@ struct TrainCommand {
   }
 
   void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
-    const TrainReport report = run_training(trainer);
+    const TrainReport report = run_training(trainer, resume_command(common, "train", options.out));
     print(graph, data, report, trainer.recorded(), options);
   }
 
@@ -179,7 +201,8 @@ void add_train(CLI::App& app) {
   add_training(*command, o->flags);
   // A resumed run is the run it was: its options stand in the checkpoint.
   const auto options = command->get_options();
-  for (size_t i = common; i < options.size(); ++i) resume->excludes(options[i]);
+  for (size_t i = common; i < options.size(); ++i)
+    if (options[i]->get_name() != "--epochs") resume->excludes(options[i]);
   for (const char* name : {"--seed", "--batch"}) resume->excludes(name);
   command->callback([o] { o->run(); });
 }

@@ -5,6 +5,8 @@
 #include "compress/distill/distill.h"
 #include "compress/prune/structured/norm_penalty.h"
 #include "core/backend.h"
+#include "core/file_io.h"
+#include "core/fingerprint.h"
 #include "core/json.h"
 #include "optim/interrupt.h"
 #include "tools/summary.h"
@@ -91,27 +93,69 @@ void check_effects(const TrainingFlags& f, const CommonOptions& common, const Tr
 
 namespace {
 
-void check_beside(const std::string& option, const std::string& out, const std::string& input) {
-  check_output("the checkpoint of " + option, out + ".ckpt", input);
-  check_output("the log of " + option, out + ".csv", input);
+// Throws Error{usage} where a new run would lose one that is not finished.
+void keep_unfinished(const std::string& out) {
+  const auto there = peek_progress(checkpoint_file(out));
+  if (run_files().forced() || !there || there->epoch >= there->epochs) return;
+  fail(
+      ErrorCode::usage,
+      "{} holds a run that was stopped in epoch {} of {} and would be lost; go on with it (pare {} "
+      "--resume), name another --out, or give --force",
+      checkpoint_file(out), there->epoch + 1, there->epochs,
+      there->task.find("\"prune\"") == std::string::npos ? "train" : "prune");
 }
 
 }  // namespace
 
-void check_training_output(const std::string& option, const std::string& out,
-                           const std::vector<std::string>& inputs) {
-  for (const std::string& input : inputs) {
-    check_output(option, out, input);
-    check_beside(option, out, input);
-  }
+void declare_new_training(const std::string& out, const std::string& option) {
+  declare_training(run_files(), out, option);
+  keep_unfinished(out);
 }
 
 std::string training_output(const CommonOptions& options, const std::string& input,
                             const std::string& suffix, const std::string& teacher) {
-  std::string out = output_name(options, input, suffix, teacher);
-  check_beside("--out", out, input);
-  check_beside("--out", out, teacher);
+  std::string out = output_name(options, input, suffix);
+  run_files().may_replace(input, FileKind::model);
+  run_files().reads(teacher, "the teacher");
+  declare_new_training(out, "--out");
   return out;
+}
+
+void declare_resumed_training(const Checkpoint& checkpoint, const std::string& resume) {
+  const std::string& out = checkpoint.options.out;
+  check(
+      !out.empty(),
+      "{} does not end in .ckpt, and what it was written for lies elsewhere; rename it to OUT.ckpt",
+      resume);
+  run_files().may_replace(resume, FileKind::checkpoint);
+  run_files().reads(teacher_of(checkpoint.options.task), "the teacher");
+  declare_training(run_files(), out, "--out");
+  if (real_path(checkpoint_file(out)) != real_path(resume)) keep_unfinished(out);
+}
+
+namespace {
+
+std::string quoted(const std::string& word) {
+  constexpr std::string_view plain = "_./:=+,@%-";
+  if (!word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || plain.find(c) != plain.npos;
+      }))
+    return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+}  // namespace
+
+std::string resume_command(const CommonOptions& options, const std::string& command,
+                           const std::string& out) {
+  std::string text = "pare " + command + " --resume " + quoted(checkpoint_file(out));
+  if (!options.data_dir.empty() && command != "prune")
+    text += " --data-dir " + quoted(options.data_dir);
+  for (const std::string& plugin : options.plugins) text += " --plugin " + quoted(plugin);
+  if (options.device != "auto") text += " --device " + options.device;
+  return text;
 }
 
 void check_precision(const TrainingFlags& f, Device device) {
@@ -159,6 +203,7 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
     auto teacher = std::make_shared<Graph>(open_model(file));
     check_teacher(*teacher, graph);
     to_device(*teacher, trainer.device());
+    trainer.relies_on("teacher", fingerprint_file(file));
     loss = distillation_loss(
         [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
         {.alpha = number("alpha"), .temperature = number("temperature")});
@@ -192,12 +237,12 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   return s;
 }
 
-TrainReport run_training(Trainer& trainer) {
+TrainReport run_training(Trainer& trainer, const std::string& then) {
   const InterruptScope scope;
   TrainReport report = trainer.run();
   if (report.interrupted)
     fail(ErrorCode::interrupted, "interrupted by a signal; {}",
-         trainer.saves() ? "the checkpoint is saved" : "nothing was written");
+         trainer.saves() ? "the checkpoint is saved; go on with: " + then : then);
   return report;
 }
 

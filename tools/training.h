@@ -25,14 +25,20 @@ std::vector<std::string> add_training(CLI::App& command, TrainingFlags& flags);
 void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph& graph,
                  TrainOptions& options);
 
-// check_output for what a training writes, which is `out`, out.ckpt and out.csv, against each of
-// the models `inputs`.
-void check_training_output(const std::string& option, const std::string& out,
-                           const std::vector<std::string>& inputs);
-// output_name for a training that reads `input`, which --out may replace, though neither checkpoint
-// nor log may, and `teacher`.
+// Names what a new training writes as outputs of the run. Throws Error{usage} where the checkpoint
+// of a run that is not finished would be lost, unless --force.
+void declare_new_training(const std::string& out, const std::string& option);
+// output_name for a new training from `input`, declared. --out may replace the model `input`, and
+// nothing may replace the teacher.
 std::string training_output(const CommonOptions& options, const std::string& input,
                             const std::string& suffix, const std::string& teacher);
+// Says what the outputs of a resumed training are, and which inputs they may replace: the
+// checkpoint `resume` alone.
+void declare_resumed_training(const Checkpoint& checkpoint, const std::string& resume);
+// What goes on with an interrupted run, to be pasted into a shell: "pare COMMAND --resume OUT.ckpt"
+// with the options that a checkpoint does not carry.
+std::string resume_command(const CommonOptions& options, const std::string& command,
+                           const std::string& out);
 
 // Refuses options that change nothing in a training by `options`, and says where others ask for
 // more than there is.
@@ -61,8 +67,9 @@ struct Start {
 };
 Start start_from(const std::string& model_or_file, const CommonOptions& common);
 
-// Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it.
-TrainReport run_training(Trainer& trainer);
+// Trains under Ctrl-C protection; throws Error{interrupted} when a signal stopped it, which says
+// what to do: `then`.
+TrainReport run_training(Trainer& trainer, const std::string& then);
 
 // The JSON that every training prints. `replays` and `not_recorded`: steps that a device replayed
 // as recorded, and why none could be (null: it was not tried, or it could). `test`: on the test

@@ -28,15 +28,15 @@ TEST_CASE("no file that a command reads is overwritten by what stands beside its
   for (const char* input : inputs) before.push_back(bytes_of(f.path / input));
   const Mistake cases[] = {
       {"prune run.pare.ckpt --out run.pare --epochs 1", 1,
-       "the checkpoint of --out would overwrite the model run.pare.ckpt"},
+       "the checkpoint of --out would overwrite run.pare.ckpt"},
       {"prune ./run.pare.ckpt --out run.pare --epochs 0", 1, "the checkpoint of --out"},
       {"prune out.csv --out out --epochs 1", 1, "the log of --out would overwrite"},
       {"prune m.pare --teacher run.pare.ckpt --out run.pare --epochs 1", 1, "the checkpoint of"},
       {"prune m.pare --teacher out.csv --out out --epochs 1", 1, "the log of --out"},
       {"prune a-scratch.pare.ckpt --control scratch --out a.pare --epochs 1", 1,
-       "the checkpoint of --control scratch would overwrite the model a-scratch.pare.ckpt"},
+       "the checkpoint of --control scratch would overwrite a-scratch.pare.ckpt"},
       {"prune m.pare --teacher a-scratch.pare --control scratch --out a.pare --epochs 1", 1,
-       "--control scratch would overwrite the model a-scratch.pare"},
+       "--control scratch would overwrite the teacher a-scratch.pare"},
       {"train run.pare.ckpt --out run.pare --epochs 1", 1, "the checkpoint of --out"},
       {"train mlp --data mnist --teacher out.csv --out out --epochs 1", 1, "the log of --out"},
       {"distill mlp --teacher run.pare.ckpt --out run.pare --epochs 1", 1, "the checkpoint of"},

@@ -1,0 +1,67 @@
+// Readers that go away and terminals that close: what is computed is saved, the exit code says what
+// happened, and nothing is written where it does not belong.
+#include "autograd/graph_file.h"
+#include "tests/tools/tool.h"
+
+using namespace pare;
+using namespace pare::testing;
+
+namespace {
+
+// The exit code of shell code run in the folder; $PARE is the tool.
+int shell(const Folder& folder, const std::string& code) {
+  const std::string command =
+      "cd '" + folder.path.string() + "' && export PARE_DATA=. PARE=\"$PARE_TOOL\"; " + code;
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+const std::string train = "\"$PARE\" train mlp --data mnist --images 200 --threads 1 ";
+
+}  // namespace
+
+TEST_CASE("lost standard error changes nothing, lost standard output ends with 5 after the save") {
+  if (!have_tool()) return;
+  const Folder f;
+  struct {
+    const char* streams;
+    int code;
+  } const cases[] = {{">/dev/null 2>&-", 0}, {">/dev/null 2>/dev/full", 0}, {">&- 2>&-", 5},
+                     {">&- 2>/dev/null", 5}, {">/dev/full 2>/dev/full", 5}, {"<&- >&- 2>&-", 5}};
+  for (const auto& c : cases) {
+    CAPTURE(c.streams);
+    fs::remove(f.path / "m.pare");
+    CHECK(shell(f, train + "--epochs 1 --out m.pare " + c.streams) == c.code);
+    CHECK_NOTHROW(load_graph((f.path / "m.pare").string()));
+    CHECK_NOTHROW(load_graph((f.path / "m.pare.ckpt").string()));
+  }
+  // A reader that goes away: of progress, and of the result.
+  const auto piped = [&](const std::string& streams) {
+    return shell(f, "{ " + train + "--epochs 3 --out p.pare " + streams +
+                        "; echo $? > code; } | true; exit $(cat code)");
+  };
+  CHECK(piped("2>&1 >/dev/null") == 0);
+  CHECK(piped("2>/dev/null") == 5);
+  // Errors and help.
+  CHECK(shell(f, "\"$PARE\" eval none.pare 2>/dev/full") == 2);
+  CHECK(shell(f, "\"$PARE\" eval none.pare 2>&-") == 2);
+  CHECK(shell(f, "\"$PARE\" train --nonsense 2>/dev/full") == 1);
+  CHECK(shell(f, "\"$PARE\" --help >/dev/full 2>/dev/null") == 5);
+  CHECK(shell(f, "\"$PARE\" train --help >&- 2>/dev/null") == 5);
+  CHECK(shell(f, "\"$PARE\" --version >/dev/full 2>/dev/null") == 5);
+}
+
+TEST_CASE("a terminal that closes saves and ends with 130, unless that is ignored") {
+  if (!have_tool()) return;
+  const Folder f;
+  const auto hang_up = [&](const std::string& before, const std::string& out,
+                           const std::string& epochs) {
+    return shell(f, before + train + "--quiet --epochs " + epochs + " --out " + out +
+                        " >/dev/null & pid=$!; while [ ! -e " + out +
+                        ".csv ] && kill -0 $pid; do sleep 0.01; done; kill -HUP $pid; kill -HUP "
+                        "$pid; wait $pid");
+  };
+  CHECK(hang_up("", "h.pare", "100000") == 130);
+  CHECK(fs::exists(f.path / "h.pare.ckpt"));
+  CHECK(hang_up("trap '' HUP; ", "n.pare", "30") == 0);
+}
