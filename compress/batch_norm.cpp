@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "datasets/loader.h"
+#include "optim/model_facts.h"
 
 namespace pare {
 namespace {
@@ -23,6 +24,7 @@ int reestimate_batch_norm(Graph& graph, const Dataset& data, const ReestimateOpt
   check(options.batches >= 1 && options.batch >= 2,
         "batch norms need at least one batch of two images, not {} of {}", options.batches,
         options.batch);
+  check_preprocessing(graph, data.preprocessing);
   // Train mode writes other buffers too (observed ranges), so it runs on a copy.
   Graph copy = graph.clone();
   const Device device = device_of(graph);

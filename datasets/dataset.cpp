@@ -75,6 +75,26 @@ void check_dataset(const Dataset& data) {
   expect(data.train.shape() == data.test.shape(), data.name,
          "training images are {}, test images {}", data.train.shape(), data.test.shape());
   data.preprocessing.check_channels(data.train.images.size(1));
+  check_pixels(data.train, data.preprocessing, data.name + " (train)", true);
+  check_pixels(data.test, data.preprocessing, data.name + " (test)", true);
+}
+
+std::vector<std::string> numbered_classes(int64_t n) {
+  std::vector<std::string> out;
+  for (int64_t c = 0; c < n; ++c) out.push_back(std::to_string(c));
+  return out;
+}
+
+std::string idle_classes(const Dataset& data) {
+  std::vector<bool> used(data.classes.size());
+  for (const int32_t label : data.train.labels.to_vector<int32_t>()) used[size_t(label)] = true;
+  const auto idle = std::count(used.begin(), used.end(), false);
+  if (idle == 0) return {};
+  const auto first = size_t(std::find(used.begin(), used.end(), false) - used.begin());
+  return message(
+      "{} of {} classes {} no training image, '{}' first{}", idle, used.size(),
+      idle == 1 ? "has" : "have", data.classes[first],
+      first == 0 ? "; labels count from 0, so a network gets an answer that is never right" : "");
 }
 
 std::vector<int64_t> held_out_indices(int64_t size, double fraction) {

@@ -43,6 +43,7 @@ Loader::Loader(Examples examples, Preprocessing preprocessing, LoaderOptions opt
   check(n > 0, ErrorCode::bad_input, "no examples to load");
   check(batch > 0, "batch size {}, expected at least 1", batch);
   preprocessing_.check_channels(examples_.images.size(1));
+  check_pixels(examples_, preprocessing_, "the images of a loader");
   batches_ = options_.drop_last ? n / batch : (n - 1) / batch + 1;
   check(batches_ > 0, "a batch of {} is larger than the {} examples there are", batch, n);
   order_.resize(size_t(n));

@@ -6,6 +6,7 @@
 #include "core/file_io.h"
 #include "datasets/gzip.h"
 #include "datasets/npy.h"
+#include "datasets/pixels.h"
 #include "datasets/zip.h"
 
 namespace pare {
@@ -19,6 +20,10 @@ class Archive {
   Archive(std::span<const uint8_t> bytes, const std::string& name)
       : bytes_(bytes), name_(name), members_(list_zip(bytes, name)) {}
 
+  bool has(const std::string& array) const {
+    return std::any_of(members_.begin(), members_.end(),
+                       [&](const ZipMember& m) { return m.name == array + ".npy"; });
+  }
   // The array called either way.
   NpyArray array(const std::string& ours, const std::string& keras) const {
     for (const ZipMember& m : members_)
@@ -41,27 +46,63 @@ class Archive {
 
 bool is_channels(int64_t extent) { return extent == 1 || extent == 3 || extent == 4; }
 
+// "chw" or "hwc", of an array [N,a,b,c]: as stated, as the model takes it, as 1, 3 or 4 channels
+// tell, as the model's own data were.
+std::string axes_of(const Shape& s, const DatasetOptions& options, const std::string& name) {
+  if (!options.axes.empty()) return options.axes;
+  const Shape first{s[1], s[2], s[3]}, last{s[3], s[1], s[2]};
+  if (first.elements() == 1) return "chw";
+  const Preprocessing model = options.model.value_or(Preprocessing{});
+  if ((first == model.size) != (last == model.size)) return first == model.size ? "chw" : "hwc";
+  if (is_channels(s[1]) != is_channels(s[3])) return is_channels(s[1]) ? "chw" : "hwc";
+  if (!model.axes.empty()) return model.axes;
+  fail(ErrorCode::bad_input,
+       "{}: shape {}: channels may be {} (N,C,H,W) or {} (N,H,W,C), and the shape does not tell "
+       "which "
+       "they are; say it with --axes chw or --axes hwc (DatasetOptions::axes)",
+       name, s, s[1], s[3]);
+}
+
+// What f32 loses of doubles, against how far they are apart.
+struct Spread {
+  double first = 0, sum = 0, squares = 0, lost = 0, count = 0;
+  void add(double x) {
+    if (count++ == 0) first = x;
+    sum += x - first;
+    squares += (x - first) * (x - first);
+    lost += (x - double(float(x))) * (x - double(float(x)));
+  }
+  bool survives() const { return lost <= 1e-4 * (squares - sum * sum / count); }
+};
+
 // Bytes stay bytes; floats become f32.
-Tensor images_of(const NpyArray& a, const std::string& name) {
+Tensor images_of(const NpyArray& a, const std::string& axes, const std::string& name) {
   const Shape& s = a.shape;
-  expect(s.rank() == 3 || s.rank() == 4, name, "shape {}, expected N,H,W or four axes", s);
   expect(a.kind == 'f' || a.item_bytes == 1, name, "elements of {} bytes, expected u1, f4 or f8",
          a.item_bytes);
-  const bool last = s.rank() == 4 && is_channels(s[3]) && !is_channels(s[1]);
+  const bool last = axes == "hwc";
   const int64_t n = s[0], c = s.rank() == 3 ? 1 : (last ? s[3] : s[1]);
   const int64_t h = last || s.rank() == 3 ? s[1] : s[2], w = last || s.rank() == 3 ? s[2] : s[3];
   const Tensor out = Tensor::empty({n, c, h, w}, a.kind == 'f' ? DType::f32 : DType::u8);
+  std::vector<Spread> spread(size_t(a.kind == 'f' && a.item_bytes == 8 ? c : 0));
   int64_t to = 0;
   for (int64_t i = 0; i < n; ++i)
     for (int64_t k = 0; k < c; ++k)
       for (int64_t p = 0; p < h * w; ++p, ++to) {
         const double x = a.at(last ? (i * h * w + p) * c + k : to);
         expect(std::isfinite(x) && (a.kind != 'i' || x >= 0), name, "image {} holds {}", i, x);
+        if (!spread.empty()) spread[size_t(k)].add(x);
         if (a.kind == 'f')
           out.data<float>()[to] = float(x);
         else
           out.data<uint8_t>()[to] = uint8_t(x);
       }
+  for (const Spread& one : spread)
+    expect(
+        one.squares == 0 || one.survives(), name,
+        "doubles that hardly differ beside their size ({}): 32-bit floats, which networks compute "
+        "in, lose the difference; subtract what they have in common",
+        one.first);
   return out;
 }
 
@@ -79,35 +120,73 @@ Tensor labels_of(const NpyArray& a, const std::string& name) {
   return out;
 }
 
+// Deviations below this share of the largest value are what f32 makes of a constant.
+constexpr double constant = 1e-7;
+
 Preprocessing standardize(const Tensor& images) {
   Preprocessing p;
   p.scale = images.dtype() == DType::u8 ? 1.0 / 255 : 1;
   const int64_t pixels = images.size(2) * images.size(3), channels = images.size(1);
+  const double count = double(images.size(0) * pixels);
   for (int64_t c = 0; c < channels; ++c) {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < images.size(0); ++i)
-      for (int64_t k = 0; k < pixels; ++k) {
-        const int64_t at = (i * channels + c) * pixels + k;
-        const double x = p.scale * (images.dtype() == DType::u8 ? images.data<uint8_t>()[at]
-                                                                : images.data<float>()[at]);
-        sum += x;
-        squares += x * x;
-      }
-    const double count = double(images.size(0) * pixels), mean = sum / count;
-    const double variance = squares / count - mean * mean;
+    const auto each = [&](auto&& f) {
+      for (int64_t i = 0; i < images.size(0); ++i)
+        for (int64_t k = 0; k < pixels; ++k) {
+          const int64_t at = (i * channels + c) * pixels + k;
+          f(p.scale *
+            (images.dtype() == DType::u8 ? images.data<uint8_t>()[at] : images.data<float>()[at]));
+        }
+    };
+    double sum = 0, squares = 0, largest = 0;
+    each([&](double x) {
+      sum += x;
+      squares += x * x;
+      largest = std::max(largest, std::abs(x));
+    });
+    const double mean = sum / count;
+    double variance = squares / count - mean * mean;
+    if (variance < 1e-6 * squares / count) {  // the two cancel: once more, about the mean
+      variance = 0;
+      each([&](double x) { variance += (x - mean) * (x - mean) / count; });
+    }
     p.mean.push_back(mean);
-    p.deviation.push_back(variance > 1e-12 ? std::sqrt(variance) : 1);
+    p.deviation.push_back(std::sqrt(variance) > constant * largest ? std::sqrt(variance) : 1);
   }
   return p;
 }
 
+std::optional<PixelRange> stated_pixels(const Archive& archive, const DatasetOptions& options,
+                                        DType dtype) {
+  std::optional<PixelRange> stated = options.pixels;
+  const std::string name = "pixel_range";
+  if (!stated && archive.has(name)) {
+    const NpyArray a = archive.array(name, name);
+    expect(a.shape == Shape{2}, archive.label(name),
+           "shape {}, expected two numbers, black and white", a.shape);
+    stated = PixelRange{.low = a.at(0), .high = a.at(1)};
+  }
+  if (!stated) return {};
+  expect(std::isfinite(stated->low) && std::isfinite(stated->high) && stated->low < stated->high,
+         archive.label(name), "black {} and white {}, expected two numbers, the smaller first",
+         stated->low, stated->high);
+  stated->kind = dtype == DType::u8 ? PixelRange::Kind::bytes : PixelRange::Kind::floats;
+  return stated;
+}
+
 }  // namespace
 
-Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name) {
+Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name,
+                  const DatasetOptions& options) {
   const Archive archive(bytes, name);
+  std::string axes;
   const auto part = [&](const std::string& which) {
     const std::string images = which + "_images", labels = which + "_labels";
-    Examples e{images_of(archive.array(images, "x_" + which), archive.label(images)),
+    const NpyArray a = archive.array(images, "x_" + which);
+    expect(a.shape.rank() == 3 || a.shape.rank() == 4, archive.label(images),
+           "shape {}, expected N,H,W or four axes", a.shape);
+    if (axes.empty() && a.shape.rank() == 4)
+      axes = axes_of(a.shape, options, archive.label(images));
+    Examples e{images_of(a, axes, archive.label(images)),
                labels_of(archive.array(labels, "y_" + which), archive.label(labels))};
     check_examples(e, max_classes, archive.label(which));
     return e;
@@ -120,14 +199,19 @@ Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name) {
   for (const Examples* e : {&data.train, &data.test})
     for (int64_t i = 0; i < e->size(); ++i)
       classes = std::max(classes, e->labels.data<int32_t>()[i] + 1);
-  for (int32_t c = 0; c < classes; ++c) data.classes.push_back(std::to_string(c));
-  data.preprocessing = standardize(data.train.images);
+  data.classes = numbered_classes(classes);
+  data.named = false;
+  Preprocessing& p = data.preprocessing = standardize(data.train.images);
+  p.pixels = stated_pixels(archive, options, data.train.images.dtype());
+  if (!p.pixels) p.pixels = observe_pixels(std::vector{data.train.images, data.test.images});
+  p.axes = axes;
+  p.size = data.train.shape();
   check_dataset(data);
   return data;
 }
 
-Dataset read_npz(const std::string& path) {
-  Dataset data = parse_npz(read_file(path, max_file_bytes), path);
+Dataset read_npz(const std::string& path, const DatasetOptions& options) {
+  Dataset data = parse_npz(read_file(path, max_file_bytes), path, options);
   data.name = "npz:" + path;
   return data;
 }

@@ -135,6 +135,11 @@ Dataset read_cifar100(const Paths& f) {
       .augmentation = "crop,flip"};
 }
 
+Dataset of_bytes(Dataset data) {
+  data.preprocessing.pixels = PixelRange{};
+  return data;
+}
+
 const std::vector<Entry>& entries() {
   static const std::vector<std::string_view> idx{
       "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
@@ -161,8 +166,14 @@ const std::vector<Entry>& entries() {
 }  // namespace
 
 Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
-  if (name == generated) return make_digits();
-  if (name.starts_with(npz_prefix)) return read_npz(name.substr(npz_prefix.size()));
+  if (name == generated) return of_bytes(make_digits());
+  if (name.starts_with(npz_prefix)) {
+    check(options.axes.empty() || options.axes == "chw" || options.axes == "hwc",
+          "axes '{}', expected chw or hwc", options.axes);
+    return read_npz(name.substr(npz_prefix.size()), options);
+  }
+  check(options.axes.empty() && !options.pixels,
+        "axes and pixel range belong to an archive (npz:FILE); '{}' has its own", name);
   std::vector<std::string_view> names{generated};
   for (const Entry& entry : entries()) {
     names.push_back(entry.name);
@@ -171,7 +182,7 @@ Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
     for (const std::string& root : roots(options)) {
       const Paths files = files_in(entry, root);
       if (!files.empty()) {
-        Dataset data = entry.read(files);
+        Dataset data = of_bytes(entry.read(files));
         check_dataset(data);
         return data;
       }

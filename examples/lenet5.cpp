@@ -38,8 +38,8 @@ void train_and_save(const Dataset& data, int epochs, const std::string& file) {
 
 void load_and_test(const Dataset& data, const std::string& file) {
   Graph graph = load_graph(file);
-  const auto preprocessing = Preprocessing::from_json(graph.get_metadata("preprocessing"));
-  const Evaluation test = evaluate(graph, data.test, preprocessing);
+  const Dataset fitted = fit_data(graph, data);  // preprocessed as the model says
+  const Evaluation test = evaluate(graph, fitted.test, fitted.preprocessing);
   std::printf("%s: test accuracy %.2f %%\n%s", file.c_str(), 100 * test.accuracy,
               to_string(graph).c_str());
 }

@@ -7,6 +7,7 @@
 #include "core/fetch.h"
 #include "core/tensor_arg.h"
 #include "datasets/loader.h"
+#include "optim/model_facts.h"
 
 namespace pare {
 
@@ -28,6 +29,9 @@ Tensor count_correct(const Tensor& logits, const Tensor& labels) {
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
                     int64_t batch) {
   const auto start = std::chrono::steady_clock::now();
+  if (const auto* graph = dynamic_cast<const Graph*>(&network))
+    check_preprocessing(*graph, preprocessing);
+  check_pixels(examples, preprocessing, "the images to evaluate on");
   const Device device = device_of(network);
   Loader loader(examples.to(device), preprocessing,
                 {.batch = batch, .shuffle = false, .augment = {}});

@@ -13,7 +13,9 @@ struct Evaluation {
   double seconds = 0;
 };
 
-// Evaluation mode, `batch` images at a time.
+// Evaluation mode, `batch` images at a time. Throws Error{bad_input} where the preprocessing cannot
+// be meant for these images (check_pixels), or is not what a graph says of itself (fit_data gives
+// data with the one that is).
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
                     int64_t batch = 250);
 

@@ -87,18 +87,6 @@ void copy_state(Graph& from, Graph& to) {
 
 }  // namespace
 
-void describe_model(Graph& graph, const std::string& model, const Dataset& data) {
-  graph.set_metadata("model", model);
-  graph.set_metadata("preprocessing", data.preprocessing.to_json());
-  describe_data(graph, data);
-}
-
-void describe_data(Graph& graph, const Dataset& data) {
-  graph.set_metadata("data", valid_utf8(data.name));
-  graph.set_metadata("classes", to_text(data.classes));
-  graph.set_metadata("holdout", to_text(data.holdout));
-}
-
 Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
     : Trainer(data, graph, options) {
   for (const Param& p : parameters(graph)) {  // what an earlier run left
@@ -122,11 +110,12 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
     if (!files) files = (files_ = std::make_shared<RunFiles>()).get();
     declare_training(*files, options.out, {});
   }
+  preprocessing_ = settle_preprocessing(graph, data, options.holdout);
   split_ = hold_out(data.train, options.holdout);
   split_.train = split_.train.to(device_);
   split_.held_out = split_.held_out.to(device_);
   loader_ =
-      std::make_unique<Loader>(split_.train, data.preprocessing,
+      std::make_unique<Loader>(split_.train, preprocessing_,
                                LoaderOptions{.batch = options.batch,
                                              .seed = options.seed,
                                              .augment = Augmentation::parse(options.augment),
@@ -262,7 +251,7 @@ void Trainer::keep_if_best(EpochRecord& r) {
   TrainReport& report = state_.report;
   const bool held_out = split_.held_out.size() > 0;
   if (held_out) {
-    const Evaluation e = evaluate(graph_, split_.held_out, data_.preprocessing);
+    const Evaluation e = evaluate(graph_, split_.held_out, preprocessing_);
     r.val_loss = e.loss;
     r.val_accuracy = e.accuracy;
   }

@@ -21,6 +21,7 @@
 #include "datasets/loader.h"
 #include "optim/evaluate.h"
 #include "optim/hook.h"
+#include "optim/model_facts.h"
 #include "optim/optimizer.h"
 #include "optim/recorded_step.h"
 #include "optim/schedule.h"
@@ -111,7 +112,9 @@ std::string machine_of(Device device);
 class Trainer {
  public:
   // A new run: optimizer state that the parameters bring along is dropped. `graph` and `data` must
-  // outlive the trainer. Throws Error{usage} for options out of range.
+  // outlive the trainer. Throws Error{usage} for options out of range, Error{bad_input} where the
+  // data are not preprocessed as the graph says (fit_data mends that). What the graph does not say
+  // of its data yet is written into it, so that its file can be used alone.
   Trainer(Graph& graph, const Dataset& data, const TrainOptions& options);
   // Goes on where the checkpoint stopped; `checkpoint` and `data` must outlive the
   // trainer. Throws Error{bad_input} where the data are not those that it learned from.
@@ -164,6 +167,7 @@ class Trainer {
   Device device_;
   Precision precision_ = Precision::fp32;
   const Dataset& data_;
+  Preprocessing preprocessing_;
   TrainOptions options_;
   Split split_;
   std::unique_ptr<Loader> loader_;
@@ -181,10 +185,5 @@ class Trainer {
   std::optional<Graph> best_;
   bool out_is_best_ = false;  // OUT was written by this run and holds best_
 };
-
-// Model facts that every saved model carries: its name, preprocessing, and those of describe_data.
-void describe_model(Graph& graph, const std::string& model, const Dataset& data);
-// The data it is trained and judged on: name, classes, held-out share.
-void describe_data(Graph& graph, const Dataset& data);
 
 }  // namespace pare

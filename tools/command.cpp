@@ -13,6 +13,7 @@
 #include "core/file_io.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
+#include "optim/model_facts.h"
 #include "optim/trainer.h"
 #include "tools/history.h"
 #include "tools/outcome.h"
@@ -83,12 +84,23 @@ Device CommonOptions::device_for(const Graph& graph, Use use, const std::string&
   return chosen;
 }
 
+void add_data_options(CLI::App& command, CommonOptions& o) {
+  command.add_option("--data-dir", o.data_dir,
+                     "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
+  command
+      .add_option("--axes", o.axes,
+                  "order of an archive's image axes, where its shape does not tell: chw or hwc")
+      ->check(CLI::IsMember({"chw", "hwc"}));
+  command
+      .add_option("--pixel-range", o.pixel_range,
+                  "numbers that are black and white in an archive, where its values do not tell")
+      ->expected(2);
+}
+
 void add_common(CLI::App& command, CommonOptions& o, unsigned flags) {
   if (flags & with_data) {
     command.add_option("--data", o.data, "data set: digits, mnist, cifar10, ... (pare data list)");
-    command.add_option(
-        "--data-dir", o.data_dir,
-        "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
+    add_data_options(command, o);
   }
   if (flags & with_out) {
     command.add_option("--out", o.out, "file to write");
@@ -141,39 +153,19 @@ std::string percent(double ratio) { return fmt::format("{:.2f} %", 100 * ratio);
 
 Graph open_model(const std::string& file) { return load_graph(file); }
 
+DatasetOptions dataset_options(const CommonOptions& o, const Graph* model) {
+  DatasetOptions out{.dir = o.data_dir, .axes = o.axes};
+  if (!o.pixel_range.empty())
+    out.pixels = PixelRange{.low = o.pixel_range[0], .high = o.pixel_range[1]};
+  if (model) out.model = preprocessing_of(*model);
+  return out;
+}
+
 Dataset open_data(const CommonOptions& options, Graph& graph) {
   const std::string stored = graph.get_metadata("data");
   const std::string name = options.data.empty() ? stored : options.data;
   check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
-  Dataset data = load_dataset(name, {.dir = options.data_dir});
-  const Shape image = data.train.shape(), input = graph.input_shape(1);
-  check(
-      input.rank() == image.rank() + 1 && std::equal(image.begin(), image.end(), input.begin() + 1),
-      ErrorCode::bad_input, "the model takes images of {}, '{}' has {}", input, name, image);
-  const Ints& logits = graph.values[size_t(graph.outputs[0])].shape;
-  check(logits.size() == 2 && logits[1] == int64_t(data.classes.size()), ErrorCode::bad_input,
-        "the model tells {} classes apart, '{}' has {}", logits[logits.size() - 1], name,
-        data.classes.size());
-  if (const std::string own = graph.get_metadata("preprocessing"); !own.empty())
-    data.preprocessing = Preprocessing::from_json(own);
-  if (name != stored) describe_data(graph, data);
-  if (const std::string share = graph.get_metadata("holdout"); !share.empty()) {
-    const auto json = parse_json(share, "the model's held-out share");
-    check(json.is_number() && json.get<double>() >= 0 && json.get<double>() < 1,
-          ErrorCode::bad_input, "the model's held-out share is {}, expected 0 <= share < 1", share);
-    data.holdout = json.get<double>();
-  }
-  return data;
-}
-
-std::vector<std::string> classes_of(const Graph& graph) {
-  const std::string stored = graph.get_metadata("classes");
-  if (stored.empty()) return {};
-  const auto json = parse_json(stored, "the model's class names");
-  check(json.is_array() &&
-            std::all_of(json.begin(), json.end(), [](auto& j) { return j.is_string(); }),
-        ErrorCode::bad_input, "the model's class names are no list of texts");
-  return json.get<std::vector<std::string>>();
+  return fit_data(graph, load_dataset(name, dataset_options(options, &graph)));
 }
 
 int64_t file_bytes(const std::string& path) {

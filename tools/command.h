@@ -23,7 +23,8 @@ using Json = nlohmann::ordered_json;
 enum class Use { evaluation, training };  // what a network is put on a device for
 
 struct CommonOptions {
-  std::string data, data_dir, device = "auto", out;
+  std::string data, data_dir, axes, device = "auto", out;
+  std::vector<double> pixel_range;  // black, white; empty: as the data tell
   std::vector<std::string> plugins;
   int threads = 0;
   uint64_t seed = 1;
@@ -71,11 +72,13 @@ std::string human_count(double count);  // "431 k"
 std::string percent(double ratio);      // "99.30 %"
 
 Graph open_model(const std::string& file);
-// The data that a saved model goes with: --data, else what the file says it was trained on. Its
-// preprocessing and held-out share are the model's; other data than the file's are written into the
-// graph. Throws Error{bad_input} where images or classes do not fit the model.
+// Where to look for data, and what --axes and --pixel-range say of them. `model` takes them.
+DatasetOptions dataset_options(const CommonOptions& options, const Graph* model = nullptr);
+// The options of the data themselves; add_common's with_data adds them too.
+void add_data_options(CLI::App& command, CommonOptions& options);
+// The data that a saved model goes with, as it takes them (fit_data): --data, else what the file
+// says it was trained on.
 Dataset open_data(const CommonOptions& options, Graph& graph);
-std::vector<std::string> classes_of(const Graph& graph);
 int64_t file_bytes(const std::string& path);  // 0: no regular file
 // The files of this process (core/run_files.h): every output is named there before any work.
 RunFiles& run_files();

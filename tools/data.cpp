@@ -24,14 +24,15 @@ struct DataCommand {
   }
 
   void show() {
-    const Dataset d = load_dataset(name, {.dir = common.data_dir});
+    const Dataset d = load_dataset(name, dataset_options(common));
     const Shape image = d.train.shape();
     run_files().writes(common.out, "--out", FileKind::png);
     note_excess(common, "--count", count, d.train.size(), "training images");
-    std::string text =
-        fmt::format("{}: {} training and {} test images of {}, {} classes, preprocessing {}\n",
-                    d.name, d.train.size(), d.test.size(), to_string(image), d.classes.size(),
-                    d.preprocessing.to_json());
+    std::string text = fmt::format(
+        "{}: {} training and {} test images of {}, {}; {} classes, preprocessing {}\n", d.name,
+        d.train.size(), d.test.size(), to_string(image), to_string(*d.preprocessing.pixels),
+        d.classes.size(), d.preprocessing.to_json());
+    if (const std::string idle = idle_classes(d); !idle.empty()) text += "note: " + idle + "\n";
     for (int64_t i = 0; i < std::min(count, d.train.size()); ++i) text += picture(d, i);
     text.pop_back();
     if (!common.out.empty()) {
@@ -61,10 +62,17 @@ struct DataCommand {
           for (int64_t x = 0; x < s[2]; ++x) {
             const int64_t row = i / columns * s[1] + y, column = i % columns * s[2] + x;
             sheet.pixels[size_t((row * sheet.width + column) * sheet.channels + c)] =
-                uint8_t(std::clamp(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x],
-                                   0.0f, 255.0f));
+                uint8_t(255 * level(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x],
+                                    *d.preprocessing.pixels) +
+                        0.5);
           }
     return sheet;
+  }
+
+  // 0 for black to 1 for white.
+  static double level(float x, const PixelRange& pixels) {
+    const double extent = pixels.high > pixels.low ? pixels.high - pixels.low : 1;
+    return std::clamp((double(x) - pixels.low) / extent, 0.0, 1.0);
   }
 
   // An image in characters, two pixel rows a line.
@@ -80,8 +88,8 @@ struct DataCommand {
         for (int64_t c = 0; c < s[0]; ++c)
           for (const int64_t row : {y, y + 1})
             sum += image.data<float>()[(c * s[1] + row) * s[2] + x];
-        const float level = sum / float(2 * s[0]) / 256 * float(shades.size());
-        text += shades[std::min(size_t(std::max(level, 0.0f)), shades.size() - 1)];
+        const double shade = level(sum / float(2 * s[0]), *d.preprocessing.pixels);
+        text += shades[size_t(shade * 255 / 256 * double(shades.size()))];
       }
       text += '\n';
     }
@@ -97,7 +105,7 @@ void add_data(CLI::App& app) {
   command->require_subcommand(1);
   auto o = std::make_shared<DataCommand>();
   const auto options = [o](CLI::App& c) {
-    c.add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
+    add_data_options(c, o->common);
     c.add_option("--threads", o->common.threads, "threads that compute; 0: all cores");
     c.add_flag("--json", o->common.json, "print one JSON object");
     c.add_flag("--quiet", o->common.quiet, "no progress, no notes");

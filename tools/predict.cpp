@@ -4,6 +4,7 @@
 
 #include "core/math.h"
 #include "datasets/image.h"
+#include "optim/model_facts.h"
 #include "tools/command.h"
 #include "tools/usage.h"
 
@@ -13,17 +14,13 @@ namespace {
 // A model that tells classes of images apart, on the device where it answers.
 struct Classifier {
   Classifier(const CommonOptions& common, const std::string& file)
-      : graph(open_model(file)), classes(classes_of(graph)) {
-    const std::string stored = graph.get_metadata("preprocessing");
-    check(!stored.empty(), ErrorCode::bad_input,
-          "{}: the model does not say how images are preprocessed", file);
-    preprocessing = Preprocessing::from_json(stored);
+      : graph(open_model(file)), classes(class_names(graph)) {
     const Shape batch = graph.input_shape(1);
     check(batch.rank() == 4, ErrorCode::bad_input, "{}: the model takes {}, which are no images",
           file, batch);
     input = {batch[1], batch[2], batch[3]};
     check_image_shape(input);
-    preprocessing.check_channels(input[0]);
+    preprocessing = picture_preprocessing(graph);
     const Ints& scores = graph.values[size_t(graph.outputs[0])].shape;
     check(scores.size() == 2 && scores[1] > 0, ErrorCode::bad_input,
           "{}: the model's answers are no scores of classes", file);

@@ -59,7 +59,7 @@ struct SummaryCommand {
   Graph named() const {
     check_model_name(model);
     if (!common.data.empty())
-      return new_model(model, load_dataset(common.data, {.dir = common.data_dir}), common.seed);
+      return new_model(model, load_dataset(common.data, dataset_options(common)), common.seed);
     common.refuse({"--data-dir"}, "a summary without --data");
     return usual(model);
   }

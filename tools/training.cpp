@@ -200,13 +200,11 @@ void set_task_loss(Trainer& trainer, const std::string& task, const Graph& graph
     return softmax_cross_entropy(logits, batch.labels.to(logits.device()));
   };
   if (const std::string file = teacher_of(task); !file.empty()) {
-    auto teacher = std::make_shared<Graph>(open_model(file));
-    check_teacher(*teacher, graph);
-    to_device(*teacher, trainer.device());
+    Graph teacher = open_model(file);
+    to_device(teacher, trainer.device());
     trainer.relies_on("teacher", fingerprint_file(file));
-    loss = distillation_loss(
-        [teacher](const Tensor& images) { return (*teacher)(images, Mode::eval); },
-        {.alpha = number("alpha"), .temperature = number("temperature")});
+    loss = distillation_loss(teacher, graph,
+                             {.alpha = number("alpha"), .temperature = number("temperature")});
   }
   if (j.contains("norm_penalty"))
     loss = with_norm_penalty(std::move(loss), graph, number("norm_penalty"));
@@ -231,7 +229,8 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   }
   check_model_name(model);
   s.data = load_dataset(common.data.empty() ? default_data(model) : common.data,
-                        {.dir = common.data_dir});
+                        dataset_options(common));
+  if (const std::string idle = idle_classes(s.data); !idle.empty()) note(common, "note: {}", idle);
   s.graph = new_model(model, s.data, common.seed);
   describe_model(s.graph, model, s.data);
   return s;

@@ -1,7 +1,10 @@
 #include "compress/distill/distill.h"
 
+#include <cmath>
+
 #include "autograd/ops.h"
 #include "compress/distill/soft_target_loss.h"
+#include "optim/model_facts.h"
 
 namespace pare {
 
@@ -21,6 +24,58 @@ LossFn distillation_loss(Teacher teacher, const DistillOptions& o) {
   };
 }
 
+namespace {
+
+// Per channel x * factor + offset, from batches normalized for the student to the teacher's.
+struct ChannelMap {
+  Tensor factor, offset;  // 1,C,1,1; undefined: nothing to do
+};
+
+ChannelMap map_between(const Preprocessing& student, const Preprocessing& teacher,
+                       int64_t channels) {
+  std::vector<float> factor, offset;
+  bool same = true;
+  for (int64_t c = 0; c < channels; ++c) {
+    const auto [a, b] = student.affine(c);
+    const auto [x, y] = teacher.affine(c);
+    same = same && a == x && b == y;
+    const double f = double(x) / double(a);
+    factor.push_back(float(f));
+    offset.push_back(float(double(y) - double(b) * f));
+    check(
+        std::isfinite(factor.back()) && std::isfinite(offset.back()), ErrorCode::bad_input,
+        "channel {}: a batch preprocessed for the student (scale {}) cannot be turned into one for "
+        "the teacher (scale {})",
+        c, student.scale, teacher.scale);
+  }
+  if (same) return {};
+  return {Tensor::from(factor, {1, channels, 1, 1}), Tensor::from(offset, {1, channels, 1, 1})};
+}
+
+}  // namespace
+
+Teacher teacher_for(Graph& teacher, const Graph& student) {
+  const auto network = std::make_shared<Graph>(teacher.share());
+  const auto own = preprocessing_of(student), other = preprocessing_for(teacher, student);
+  check(own || !preprocessing_of(teacher), ErrorCode::bad_input,
+        "the student does not say how its images are preprocessed, the teacher does; make the "
+        "student's Trainer first, or describe_model(student, ...)");
+  ChannelMap map;
+  if (own && other) map = map_between(*own, *other, own->size[0]);
+  if (!map.factor.defined())
+    return [network](const Tensor& images) { return (*network)(images, Mode::eval); };
+  const Device device = device_of(teacher);
+  return [network, factor = map.factor.to(device),
+          offset = map.offset.to(device)](const Tensor& images) {
+    return (*network)(add(mul(images, factor), offset), Mode::eval);
+  };
+}
+
+LossFn distillation_loss(Graph& teacher, const Graph& student, const DistillOptions& options) {
+  check_teacher(teacher, student);
+  return distillation_loss(teacher_for(teacher, student), options);
+}
+
 void check_teacher(const Graph& teacher, const Graph& student) {
   const auto last = [](const Graph& g) {
     const Ints& shape = g.values[size_t(g.outputs.front())].shape;
@@ -31,6 +86,7 @@ void check_teacher(const Graph& teacher, const Graph& student) {
         student.input_shape(1));
   check(last(teacher) == last(student), ErrorCode::bad_input,
         "the teacher has {} classes, the student {}", last(teacher), last(student));
+  check_class_order(class_names(teacher), class_names(student), "the teacher");
 }
 
 }  // namespace pare

@@ -1,72 +1,15 @@
 #include <doctest/doctest.h>
-#include <zlib.h>
 
 #include <cstring>
 
 #include "datasets/npz.h"
 #include "datasets/zip.h"
+#include "tests/support/npz_files.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
-
-std::string little(uint64_t value, int bytes) {
-  std::string out;
-  for (int i = 0; i < bytes; ++i) out += char(value >> (8 * i) & 255);
-  return out;
-}
-
-std::string npy(const std::string& descr, const std::string& shape, const std::string& data,
-                bool fortran = false, int version = 1) {
-  std::string header = "{'descr': '" + descr +
-                       "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': (" +
-                       shape + "), }";
-  header += std::string(63 - (header.size() + 10) % 64, ' ') + "\n";
-  return std::string("\x93NUMPY") + char(version) + '\0' +
-         little(header.size(), version == 1 ? 2 : 4) + header + data;
-}
-
-std::string deflated(const std::string& plain) {
-  std::string out(plain.size() + 100, '\0');
-  z_stream z{};
-  deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY);
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  z.avail_in = uInt(plain.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = uInt(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
-struct Members : std::vector<std::pair<std::string, std::string>> {
-  using vector::vector;
-};
-
-// A zip archive; `wide` writes sizes and offsets in zip64 fields.
-std::vector<uint8_t> zip(const Members& members, bool deflate, bool wide = false) {
-  std::string out, directory;
-  for (const auto& [name, plain] : members) {
-    const std::string data = deflate ? deflated(plain) : plain;
-    const uint64_t crc = crc32(0, reinterpret_cast<const Bytef*>(plain.data()), uInt(plain.size()));
-    const std::string common = little(20, 2) + little(0, 2) + little(deflate ? 8 : 0, 2) +
-                               little(0, 4) + little(crc, 4) +
-                               little(wide ? 0xFFFFFFFF : data.size(), 4) +
-                               little(wide ? 0xFFFFFFFF : plain.size(), 4) + little(name.size(), 2);
-    const std::string extra = wide ? little(1, 2) + little(24, 2) + little(plain.size(), 8) +
-                                         little(data.size(), 8) + little(out.size(), 8)
-                                   : "";
-    directory += "PK\1\2" + little(20, 2) + common + little(extra.size(), 2) + little(0, 2) +
-                 little(0, 4) + little(0, 4) + little(wide ? 0xFFFFFFFF : out.size(), 4) + name +
-                 extra;
-    out += "PK\3\4" + common + little(0, 2) + name + data;
-  }
-  const std::string end = little(members.size(), 2) + little(members.size(), 2) +
-                          little(directory.size(), 4) + little(out.size(), 4) + little(0, 2);
-  out += directory + "PK\5\6" + little(0, 4) + end;
-  return {out.begin(), out.end()};
-}
 
 std::string pixels(int n) {
   std::string out;
