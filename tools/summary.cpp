@@ -53,14 +53,15 @@ struct SummaryCommand {
   }
 
   Graph stored() const {
-    common.refuse({"--data", "--data-dir", "--seed"}, "the summary of a file");
+    common.refuse({"--data", "--data-dir", "--axes", "--pixel-range", "--seed"},
+                  "the summary of a file");
     return open_model(model);
   }
   Graph named() const {
     check_model_name(model);
     if (!common.data.empty())
       return new_model(model, load_dataset(common.data, dataset_options(common)), common.seed);
-    common.refuse({"--data-dir"}, "a summary without --data");
+    common.refuse({"--data-dir", "--axes", "--pixel-range"}, "a summary without --data");
     return usual(model);
   }
 
