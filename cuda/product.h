@@ -92,14 +92,19 @@ struct ReadParts {
 
 constexpr int deepest_step = 32;  // the depth of every tile's step divides it
 
-// Few tiles with a deep sum: its depth is split, so that more blocks share the work. Parts are
-// whole steps of every tile, so that where they end does not depend on how operands lie in memory.
+// Few tiles with a deep sum: its depth is split into so many parts, so that more blocks share the
+// work: two for each of 132 processors.
+inline int64_t wanted_parts(int64_t depth, int64_t tiles) {
+  constexpr int64_t enough_blocks = 264, least_depth = 256;
+  const int64_t most = depth / least_depth, wanted = enough_blocks / (tiles ? tiles : 1);
+  return most < wanted ? most : wanted;
+}
+// Parts are whole steps of every tile, so that where they end does not depend on how operands lie
+// in memory.
 template <class T>
 Split<T> split_of(const Result<T>& result, int64_t depth, int64_t groups, int64_t tiles) {
-  constexpr int64_t enough_blocks = 264, least_depth = 256;
   Split<T> split{int(depth), int(depth), 1, nullptr};
-  const int64_t most = depth / least_depth, wanted = enough_blocks / (tiles ? tiles : 1);
-  const int64_t parts = most < wanted ? most : wanted;
+  const int64_t parts = wanted_parts(depth, tiles);
   if (parts < 2) return split;
   split.part = int(ceil_div(ceil_div(depth, parts), deepest_step) * deepest_step);
   split.parts = int(ceil_div(depth, split.part));

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "cuda/emulation/global.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/recording.h"
 #include "cuda/emulation/scheduler.h"
@@ -169,6 +170,7 @@ template <class T>
 concept AtomicInteger = std::is_integral_v<T> && (sizeof(T) == 4 || sizeof(T) == 8);
 template <AtomicInteger T>
 T atomic_min(T* p, std::type_identity_t<T> v) {
+  const emulation::Atomically unwatched;
   return std::exchange(*p, *p < v ? *p : v);
 }
 // An undefined result has the bits that a GPU's units give it; a plain operator's are the host's.

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "cuda/emulation/breakdown.h"
+#include "cuda/emulation/global.h"
 #include "cuda/emulation/sanitizer.h"
 #include "cuda/failure.h"
 
@@ -70,7 +71,8 @@ void* allocate(size_t bytes) {
   const std::lock_guard lock(m.mutex);
   const size_t whole = (bytes + 63) / 64 * 64 + 2 * guard;
   if (m.total + whole > memory_limit()) return nullptr;
-  auto* start = static_cast<char*>(std::aligned_alloc(64, whole));
+  const size_t pages = (whole + page_bytes - 1) / page_bytes * page_bytes;
+  auto* start = static_cast<char*>(std::aligned_alloc(page_bytes, pages));
   if (!start) return nullptr;
   make_stale(start, start, start + whole);
   m.total += whole;
@@ -90,6 +92,7 @@ void release(void* p) {
   const size_t whole = (at->second.capacity + 63) / 64 * 64 + 2 * guard;
   m.total -= whole;
   m.blocks.erase(at);
+  forget_global(block);
   unpoison(block - guard, whole);
   std::free(block - guard);
 }
@@ -129,6 +132,20 @@ void check_guards([[maybe_unused]] const Location& where) {
                                       std::to_string(info.bytes) + " bytes of device memory");
   }
 #endif
+}
+
+DeviceBlock device_block(const void* p) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  auto* at = static_cast<char*>(const_cast<void*>(p));
+  // The guard before a block lies on its first page.
+  auto next = m.blocks.upper_bound(at + guard);
+  if (next == m.blocks.begin()) return {};
+  const auto& [block, info] = *--next;
+  const char* end = block + (info.capacity + 63) / 64 * 64 + guard;
+  return uintptr_t(at) / page_bytes <= uintptr_t(end - 1) / page_bytes
+             ? DeviceBlock{block, info.bytes, info.capacity}
+             : DeviceBlock{};
 }
 
 bool on_device(const void* p) {

@@ -21,6 +21,14 @@ unsigned char stale_byte(size_t offset);
 
 // Throws where a kernel wrote outside of a block.
 void check_guards(const Location& where);
+// The block whose pages (page_bytes each, which it has to itself) `p` lies on, guards included: of
+// `capacity` bytes, of which `lent` are somebody's. begin is null where there is none.
+constexpr size_t page_bytes = 4096;
+struct DeviceBlock {
+  const char* begin = nullptr;
+  size_t lent = 0, capacity = 0;
+};
+DeviceBlock device_block(const void* p);
 // Whether `p` lies in memory of the device: kernels can follow no other pointer.
 bool on_device(const void* p);
 

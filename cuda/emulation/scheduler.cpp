@@ -12,6 +12,7 @@
 #include "core/denormals.h"
 #include "core/random.h"
 #include "cuda/emulation/fiber.h"
+#include "cuda/emulation/global.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/shared.h"
 #include "cuda/failure.h"
@@ -271,6 +272,7 @@ void run(void (*body)(void*), void* argument, Index grid, Index block, size_t sh
   m.body = body;
   m.argument = argument;
   const Order order(blocks, m.rng);
+  begin_global();
   try {
     for (int64_t i = 0; i < blocks && !m.error; ++i) {
       const int64_t b = order[i];
@@ -282,11 +284,13 @@ void run(void (*body)(void*), void* argument, Index grid, Index block, size_t sh
     if (!m.error) m.error = std::current_exception();
   }
   self = &nobody;
+  const std::string race = end_global();
   if (const std::exception_ptr error = m.error) {
     abandon(m);
     std::rethrow_exception(error);
   }
   check_guards(where);
+  if (!race.empty()) throw Failure(Status::failed, name_of(where) + ": " + race);
 }
 
 void set_seed(uint64_t seed) { machine().rng = Rng(seed); }

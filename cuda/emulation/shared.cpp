@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/emulation/global.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/failure.h"
 
@@ -157,6 +158,7 @@ void queue_copy(char* to, const void* from, size_t bytes, bool valid, const Loca
   if (uintptr_t(to - m.bytes.data()) % bytes || (valid && uintptr_t(from) % bytes))
     fault("a copy of " + std::to_string(bytes) + " bytes is not aligned to them", where);
   touch(to, bytes, Access::write, where);
+  if (valid) touch_global(from, bytes, Access::read);
   for (size_t i = 0; i < bytes; ++i) m.cells[size_t(to - m.bytes.data()) + i].pending = true;
   m.copies.push_back({to, from, bytes, valid, self->number, -1});
 }
