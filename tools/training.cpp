@@ -153,6 +153,9 @@ std::string resume_command(const CommonOptions& options, const std::string& comm
   std::string text = "pare " + command + " --resume " + quoted(checkpoint_file(out));
   if (!options.data_dir.empty() && command != "prune")
     text += " --data-dir " + quoted(options.data_dir);
+  if (!options.axes.empty()) text += " --axes " + options.axes;
+  if (!options.pixel_range.empty())
+    text += fmt::format(" --pixel-range {}", fmt::join(options.pixel_range, " "));
   for (const std::string& plugin : options.plugins) text += " --plugin " + quoted(plugin);
   if (options.device != "auto") text += " --device " + options.device;
   return text;
