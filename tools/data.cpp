@@ -24,6 +24,7 @@ struct DataCommand {
   }
 
   void show() {
+    if (name == "digits" || name.starts_with("npz:")) common.refuse({"--data-dir"}, name);
     const Dataset d = load_dataset(name, dataset_options(common));
     const Shape image = d.train.shape();
     run_files().writes(common.out, "--out", FileKind::png);

@@ -46,7 +46,9 @@ int report_failure(ErrorCode code, const std::string& text) {
       answer(to_text({{"error", text}, {"code", int(code)}}));
     } catch (const Error&) {  // standard error may be left
     }
-  tell("error: " + text);
+  std::string line = "error: ";  // no name with a newline begins one with "error:"
+  for (const char c : text) line += c == '\n' ? "\n  " : std::string(1, c);
+  tell(line);
   return int(code);
 }
 

@@ -25,6 +25,8 @@ struct SensitivityCommand {
           "pare prune removes channels and blocks of layers",
           structure);
     options.structure = parse_structure(structure);
+    if (options.structure.is_n_of_m())
+      common.refuse({"--sparsities"}, "--structure " + structure + ", which has one of its own");
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
     run_files().writes(svg, "--svg", FileKind::svg);

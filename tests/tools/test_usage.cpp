@@ -118,6 +118,67 @@ TEST_CASE("a value that is empty or beyond its type is exit code 1") {
   CHECK(json::parse(run(f, "doctor --threads 010 --json").out)["threads"] == 10);
 }
 
+TEST_CASE("options that change nothing are refused, or said where there is less than they ask") {
+  if (!have_tool()) return;
+  const Folder f;
+  REQUIRE(run(f, std::string(train) + "--out m.pare").code == 0);
+  const Mistake cases[] = {
+      {"train mlp --data mnist --momentum 0.9", 1, "--momentum has no part in adamw"},
+      {"train lenet5 --data mnist --optim adam --momentum 0.9", 1,
+       "--momentum has no part in adam"},
+      {"prune m.pare --momentum 0.9", 1, "--momentum has no part in adamw"},
+      {"train mlp --data mnist --epochs 3 --warmup 3", 1, "--warmup 3: the training has 3 epochs"},
+      {"train mlp --data mnist --teacher m.pare --alpha 1", 1, "the teacher has no part in it"},
+      {"distill mlp --teacher m.pare --alpha 1", 1, "the teacher has no part in it"},
+      {"train mlp --data mnist --eager", 1, "--eager has no part in a training on the CPU"},
+      {"train mlp --data digits --data-dir .", 1, "--data-dir has no part in --data digits"},
+      {"data show digits --data-dir .", 1, "--data-dir has no part in digits"},
+      {"quantize m.pare --epochs 2", 1, "--epochs has no part in --method ptq"},
+      {"quantize m.pare --batch 2", 1, "--batch has no part in --method ptq"},
+      {"summary m.pare --data mnist", 1, "--data has no part in the summary of a file"},
+      {"summary mlp --data-dir .", 1, "--data-dir has no part in a summary without --data"},
+      {"sensitivity m.pare --seed 3", 1, "--seed has no part in --method magnitude"},
+      {"sensitivity m.pare --structure 2:4 --sparsities 0.5", 1, "which has one of its own"},
+      {"predict m.pare x.png --top 11", 1, "--top 11: the model tells 10 classes apart"},
+      {"prune mlp --rounds 3", 1, "--rounds has no part in --when one-shot"},
+      {"prune mlp --control-lr 0.1", 1, "--control-lr has no part"},
+  };
+  for (const Mistake& m : cases) check_failure(f, m);
+  const std::pair<const char*, const char*> notes[] = {
+      {"train mlp --data mnist --images 1501 --batch 1501 --epochs 1 --out n.pare",
+       "note: --images 1501: there are 1500 training images; all are taken"},
+      {"train mlp --data mnist --images 20 --batch 21 --epochs 1 --out n.pare",
+       "note: --batch 21: there are 20 training images; all are taken"},
+      {"train mlp --data mnist --lr 0.1 --epochs 0 --out z.pare",
+       "note: --lr has no part in --epochs 0"},
+      {"eval m.pare --batch 301", "note: --batch 301: there are 300 test images; all are taken"},
+      {"data show mnist --count 1000", "mnist: 1500 training"},
+      {"doctor --threads 1000", "processors is slower than --threads"}};
+  for (const auto& [args, says] : notes) {
+    const Outcome o = run(f, args, true);
+    CAPTURE(o.out);
+    CHECK(o.code == 0);
+    CHECK(o.out.find(says) != std::string::npos);
+  }
+}
+
+TEST_CASE("names reach a terminal without what it obeys") {
+  if (!have_tool()) return;
+  const Folder f;
+  const std::string name = "'\x1b]0;x\x07\x1b[2J\xc2\x9b.pare'";
+  for (const std::string args : {"eval " + name, "summary " + name, "train mlp --teacher " + name})
+    CHECK(failure(f, args, 2).find("\\u001b]0;x\\u0007\\u001b[2J\\u009b.pare") !=
+          std::string::npos);
+  const Outcome o = run(f, std::string(train) + "--out " + name, true);
+  CHECK(o.code == 0);
+  CHECK(o.out.find_first_of("\x1b\x07") == std::string::npos);
+  CHECK(o.out.find("saved \\u001b]0;x") != std::string::npos);
+  const json trained = result(f, std::string(train) + "--quiet --out " + name, {"file"});
+  CHECK(trained["file"] == name.substr(1, name.size() - 2));
+  const Outcome two = run(f, "eval 'a\nerror: b'", true);
+  CHECK(two.out == "error: a\n  error: b: no such file\n");
+}
+
 TEST_CASE("files, data and devices that are not there have the same code in every command") {
   if (!have_tool()) return;
   const Folder f;
