@@ -13,6 +13,20 @@ constexpr int64_t red = 299, green = 587, blue = 114, whole = 1000;
 
 uint8_t to_byte(double v) { return v > 0 ? uint8_t(std::lround(std::min(v, 255.0))) : 0; }
 
+// The elements of [1,C,H,W] f32 as pixels, `level(channel, element)` each.
+template <class Level>
+Image draw(const Tensor& input, Level level) {
+  const Shape s = input.shape();
+  const int64_t n = s[2] * s[3];
+  Image out{s[2], s[3], s[1] == 3 ? 3 : 1, {}};
+  out.pixels.resize(size_t(n * out.channels));
+  for (int64_t c = 0; c < out.channels; ++c)
+    for (int64_t i = 0; i < n; ++i)
+      out.pixels[size_t(i * out.channels + c)] =
+          to_byte(level(c, double(input.data<float>()[c * n + i])));
+  return out;
+}
+
 }  // namespace
 
 void check_image_shape(const Shape& shape) {
@@ -50,17 +64,15 @@ Tensor to_input(const Image& image, const Shape& shape, const Preprocessing& pre
 }
 
 Image to_image(const Tensor& input, const Preprocessing& preprocessing) {
-  const Shape s = input.shape();
-  const int64_t n = s[2] * s[3];
-  Image out{s[2], s[3], s[1] == 3 ? 3 : 1, {}};
-  out.pixels.resize(size_t(n * out.channels));
-  for (int64_t c = 0; c < out.channels; ++c) {
+  return draw(input, [&](int64_t c, double v) {
     const Preprocessing::Affine f = preprocessing.affine(c);
-    for (int64_t i = 0; i < n; ++i)
-      out.pixels[size_t(i * out.channels + c)] =
-          to_byte((double(input.data<float>()[c * n + i]) - double(f.b)) / double(f.a));
-  }
-  return out;
+    return (v - double(f.b)) / double(f.a);
+  });
+}
+
+Image to_image(const Examples& examples, int64_t i, double low, double high) {
+  return draw(examples.images.rows(i, i + 1).to(DType::f32),
+              [&](int64_t, double v) { return (v - low) / (high - low) * 255; });
 }
 
 int64_t contact_sheet_capacity(int64_t height, int64_t width) {

@@ -110,6 +110,15 @@ TEST_CASE("an input is drawn as the pixels it came from, side by side") {
   CHECK_THROWS_AS(contact_sheet(std::vector{grey, gradient(15, 16, 1)}), Error);
 }
 
+TEST_CASE("an example of a data set is drawn from its black to its white") {
+  const std::vector<float> x{0, 0.25f, 0.5f, 1, -1, 2, 0, 1, 0, 0, 0.2f, 0.4f};
+  const Examples floats{Tensor::from(x, {2, 3, 1, 2}), {}};
+  CHECK(to_image(floats, 0, 0, 1).pixels == std::vector<uint8_t>{0, 128, 0, 64, 255, 255});
+  CHECK(to_image(floats, 1, -1, 1).pixels == std::vector<uint8_t>{128, 128, 153, 255, 128, 179});
+  const Examples bands{Tensor::full({1, 2, 1, 1}, 7, DType::u8), {}};
+  CHECK(to_image(bands, 0, 0, 255).pixels == std::vector<uint8_t>{7});
+}
+
 TEST_CASE("a picture that is not like the training data gets a note") {
   const Preprocessing mnist{.mean = {0.1307}, .deviation = {0.3081}};
   const auto notes = [&](const Image& image, const Preprocessing& p, const Shape& shape) {
