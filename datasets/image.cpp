@@ -71,8 +71,9 @@ Image to_image(const Tensor& input, const Preprocessing& preprocessing) {
 }
 
 Image to_image(const Examples& examples, int64_t i, double low, double high) {
+  const double extent = high > low ? high - low : 1;
   return draw(examples.images.rows(i, i + 1).to(DType::f32),
-              [&](int64_t, double v) { return (v - low) / (high - low) * 255; });
+              [&](int64_t, double v) { return (v - low) / extent * 255; });
 }
 
 int64_t contact_sheet_capacity(int64_t height, int64_t width) {

@@ -37,8 +37,8 @@ void check_image_shape(const Shape& shape);
 Tensor to_input(const Image& image, const Shape& shape, const Preprocessing& preprocessing);
 // The way back: what a network was given, [1,C,H,W] f32, as pixels.
 Image to_image(const Tensor& input, const Preprocessing& preprocessing);
-// Example `i` of a data set: from its elements, `low` is 0 and `high` 255. Three channels are a
-// colour; of other numbers the first is drawn, grey.
+// Example `i` of a data set: of its elements, `low` becomes 0 and `high`, where it is above, 255.
+// Three channels are a colour; of other numbers the first is drawn, grey.
 Image to_image(const Examples& examples, int64_t i, double low, double high);
 
 // What speaks against the answer for `image`, which became `input`: its own notes; all pixels

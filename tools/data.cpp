@@ -37,7 +37,7 @@ struct DataCommand {
     for (int64_t i = 0; i < std::min(count, d.train.size()); ++i) text += picture(d, i);
     text.pop_back();
     if (!common.out.empty()) {
-      write_png(contact_sheet(d), common.out);
+      write_png(sheet(d), common.out);
       text += "\nwrote " + common.out;
     }
     print_result(common,
@@ -49,25 +49,14 @@ struct DataCommand {
                  text);
   }
 
-  // The first images side by side, at most 20 a row.
-  Image contact_sheet(const Dataset& d) const {
-    const Shape s = d.train.shape();
-    const int64_t n = std::min(std::max<int64_t>(count, 1), d.train.size());
-    const int64_t columns = std::min<int64_t>(n, 20), rows = (n + columns - 1) / columns;
-    Image sheet{rows * s[1], columns * s[2], s[0] == 3 ? 3 : 1, {}};
-    sheet.pixels.resize(size_t(sheet.height * sheet.width * sheet.channels));
-    const Tensor images = d.train.images.rows(0, n).to(DType::f32);
-    for (int64_t i = 0; i < n; ++i)
-      for (int64_t c = 0; c < sheet.channels; ++c)
-        for (int64_t y = 0; y < s[1]; ++y)
-          for (int64_t x = 0; x < s[2]; ++x) {
-            const int64_t row = i / columns * s[1] + y, column = i % columns * s[2] + x;
-            sheet.pixels[size_t((row * sheet.width + column) * sheet.channels + c)] =
-                uint8_t(255 * level(images.data<float>()[((i * s[0] + c) * s[1] + y) * s[2] + x],
-                                    *d.preprocessing.pixels) +
-                        0.5);
-          }
-    return sheet;
+  // The first images side by side.
+  Image sheet(const Dataset& d) const {
+    const PixelRange& pixels = *d.preprocessing.pixels;
+    const int64_t most = contact_sheet_capacity(d.train.images.size(2), d.train.images.size(3));
+    std::vector<Image> images;
+    for (int64_t i = 0; i < std::min({std::max<int64_t>(count, 1), d.train.size(), most}); ++i)
+      images.push_back(to_image(d.train, i, pixels.low, pixels.high));
+    return contact_sheet(images);
   }
 
   // 0 for black to 1 for white.
