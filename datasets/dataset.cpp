@@ -117,11 +117,13 @@ std::vector<int64_t> held_out_indices(int64_t size, double fraction) {
 
 Split hold_out(const Examples& examples, double fraction) {
   const std::vector<int64_t> held = held_out_indices(examples.size(), fraction);
-  if (held.empty()) return {examples, {}, fraction};
   std::vector<int64_t> kept;
   for (int64_t i = 0; i < examples.size(); ++i)
     if (!std::binary_search(held.begin(), held.end(), i)) kept.push_back(i);
-  return {examples.slice(kept), examples.slice(held), fraction};
+  if (held.empty()) return {examples, {}, std::move(kept), fraction};
+  Split split{examples.slice(kept), examples.slice(held), {}, fraction};
+  split.train_indices = std::move(kept);
+  return split;
 }
 
 }  // namespace pare

@@ -37,11 +37,13 @@ Tensor affine_of(const Preprocessing& preprocessing, int64_t channels) {
 Loader::Loader(Examples examples, Preprocessing preprocessing, LoaderOptions options)
     : examples_(std::move(examples)),
       preprocessing_(std::move(preprocessing)),
-      options_(options),
+      options_(std::move(options)),
       device_(examples_.images.device()) {
   const int64_t n = examples_.size(), batch = options_.batch;
   check(n > 0, ErrorCode::bad_input, "no examples to load");
   check(batch > 0, "batch size {}, expected at least 1", batch);
+  check(options_.indices.empty() || int64_t(options_.indices.size()) == n,
+        "{} indices for {} examples, expected one each, or none", options_.indices.size(), n);
   preprocessing_.check_channels(examples_.images.size(1));
   check_pixels(examples_, preprocessing_, "the images of a loader");
   batches_ = options_.drop_last ? n / batch : (n - 1) / batch + 1;
@@ -132,18 +134,20 @@ void Loader::fill(Batch& batch, int64_t number) {
   reuse(batch.images, {n, image[0], image[1], image[2]}, DType::f32, device_);
   reuse(batch.labels, {n}, DType::i32, device_);
   batch.indices.assign(order_.begin() + first, order_.begin() + first + n);
+  if (!options_.indices.empty())
+    for (int64_t& i : batch.indices) i = options_.indices[size_t(i)];
   if (device_ == Device{})
-    place_images(batch);
+    place_images(batch, first);
   else
     queue_batch(batch, first);
 }
 
-void Loader::place_images(const Batch& batch) const {
+void Loader::place_images(const Batch& batch, int64_t first) const {
   const FlushDenormals flush;  // as in the kernel that does this on a device
   const Shape image = examples_.shape();
   const int64_t pixels = image.elements();
   for (size_t i = 0; i < batch.indices.size(); ++i) {
-    const int64_t index = batch.indices[i];
+    const int64_t index = order_[size_t(first) + i];
     const Placement p = draw_placement(options_.augment, options_.seed, epoch_, index);
     float* out = batch.images.data<float>() + int64_t(i) * pixels;
     if (examples_.images.dtype() == DType::u8)

@@ -1,7 +1,7 @@
 // Loader: batches of preprocessed examples, made ahead by one thread of its own.
 //
 // The order of an epoch is a function of (seed, epoch), an image's augmentation of (seed, epoch,
-// index): a run resumed at any batch sees what the uninterrupted one saw. Buffers go round between
+// its place among the examples): a run resumed at any batch sees what the uninterrupted one saw. Buffers go round between
 // the loader and the caller's Batch, so that a loop that keeps one Batch allocates nothing after
 // its first epoch.
 //
@@ -24,7 +24,8 @@ namespace pare {
 struct Batch {
   Tensor images;                 // f32, N,C,H,W, plain; on the device of the examples
   Tensor labels;                 // i32, N; likewise
-  std::vector<int64_t> indices;  // which examples these are
+  // Which examples these are: places among the loader's, or what LoaderOptions::indices calls them.
+  std::vector<int64_t> indices;
 };
 
 struct LoaderOptions {
@@ -34,6 +35,8 @@ struct LoaderOptions {
   Augmentation augment = {};
   bool drop_last = false;  // leave out a last batch that is not full
   bool prefetch = true;    // prepare batches on a thread beside the caller's
+  // What Batch::indices calls each example, where they are a part of a larger set; empty: its place.
+  std::vector<int64_t> indices = {};
 };
 
 class Loader {
@@ -56,7 +59,7 @@ class Loader {
 
  private:
   void fill(Batch& batch, int64_t number);
-  void place_images(const Batch& batch) const;                // on the CPU
+  void place_images(const Batch& batch, int64_t first) const;  // on the CPU
   void queue_batch(const Batch& batch, int64_t first) const;  // on a device
   void work();
 

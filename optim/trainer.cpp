@@ -119,7 +119,8 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
                                LoaderOptions{.batch = options.batch,
                                              .seed = options.seed,
                                              .augment = Augmentation::parse(options.augment),
-                                             .drop_last = split_.train.size() > options.batch});
+                                             .drop_last = split_.train.size() > options.batch,
+                                             .indices = split_.train_indices});
   optimizer_ = make_optimizer(named_parameters(graph), options.optimizer);
   begin_schedule();
   loss_ = [](const Tensor& logits, const Batch& batch) {

@@ -61,6 +61,8 @@ struct TrainReport {
 };
 
 // What a batch costs: a tensor of one element, differentiable. Default: softmax_cross_entropy.
+// Batch::indices are places in Dataset::train, whatever is held out of it, for losses that look
+// their targets up.
 using LossFn = std::function<Tensor(const Tensor& logits, const Batch& batch)>;
 
 // The state of a run between two steps.

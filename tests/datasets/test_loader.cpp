@@ -61,6 +61,30 @@ TEST_CASE("every example comes once an epoch, preprocessed, in an order of its o
   CHECK(epoch(ordered, 4).indices == std::vector<int64_t>{0, 1, 2, 3, 4});
 }
 
+TEST_CASE("a part of a set keeps its pixels and its augmentation when it has the indices of the whole") {
+  const Split split = hold_out(numbered(50), 0.2);
+  REQUIRE(split.train_indices.size() == 40);
+  const auto of = [&](std::vector<int64_t> indices) {
+    Loader loader(split.train, {},
+                  {.batch = 8, .augment = Augmentation::parse("shift"), .indices = indices});
+    Seen seen;
+    Batch b;
+    while (loader.next(b)) {
+      seen.indices.insert(seen.indices.end(), b.indices.begin(), b.indices.end());
+      const auto p = b.images.to_vector<float>();
+      seen.pixels.insert(seen.pixels.end(), p.begin(), p.end());
+      for (size_t i = 0; i < b.indices.size() && !indices.empty(); ++i)
+        CHECK(b.labels.data<int32_t>()[i] == b.indices[i] % 7);
+    }
+    return seen;
+  };
+  const Seen whole = of(split.train_indices), part = of({});
+  CHECK(whole.pixels == part.pixels);
+  for (size_t i = 0; i < 40; ++i)
+    CHECK(whole.indices[i] == split.train_indices[size_t(part.indices[i])]);
+  CHECK_THROWS_WITH_AS(of({1, 2}), doctest::Contains("2 indices for 40 examples"), Error);
+}
+
 TEST_CASE("resuming inside an epoch, prefetch and batch size change nothing") {
   const auto options = [](int64_t batch, bool prefetch) {
     return LoaderOptions{.batch = batch,

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
@@ -88,6 +89,33 @@ TEST_CASE("a run stopped anywhere and resumed has the bits of one that was not")
       CHECK(report.epochs[i].loss == expected.epochs[i].loss);
       CHECK(report.epochs[i].val_accuracy == expected.epochs[i].val_accuracy);
     }
+  }
+}
+
+TEST_CASE("a loss that looks its targets up by index finds those of its examples") {
+  const Dataset& data = quarters();
+  const int32_t* labels = data.train.labels.data<int32_t>();
+  for (const double holdout : {0.0, 0.1, 0.35}) {
+    CAPTURE(holdout);
+    Graph g = quarters_graph();
+    TrainOptions o = options();
+    o.holdout = holdout;
+    Trainer trainer(g, data, o);
+    int64_t wrong = 0;
+    std::set<int64_t> seen;
+    trainer.set_loss([&](const Tensor& logits, const Batch& batch) {
+      const auto given = batch.labels.to_vector<int32_t>();
+      REQUIRE(batch.indices.size() == given.size());
+      for (size_t i = 0; i < given.size(); ++i) {
+        REQUIRE(batch.indices[i] < data.train.size());
+        wrong += labels[batch.indices[i]] != given[i];
+        seen.insert(batch.indices[i]);
+      }
+      return softmax_cross_entropy(logits, batch.labels);
+    });
+    trainer.run();
+    CHECK(wrong == 0);
+    for (const int64_t i : held_out_indices(data.train.size(), holdout)) CHECK(!seen.contains(i));
   }
 }
 
