@@ -27,7 +27,7 @@ std::string shape_text(const Ints& shape) {
 
 // "weight 300x784, 90 % zeros"
 std::string weight_text(const GraphValue& v) {
-  const Tensor t = v.kind == ValueKind::param ? v.param.value() : v.constant;
+  const Tensor t = v.kind == ValueKind::param ? v.param.masked_value() : v.constant;
   const std::string name = v.name.substr(v.name.rfind('.') + 1);
   std::string out = name + " " + to_string(t.shape());
   int64_t zeros = 0;

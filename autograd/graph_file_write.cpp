@@ -87,7 +87,7 @@ class Writer {
  private:
   // Everything of a parameter but its value's tensor, which stands under `name`.
   Json param_at(const Param& param, const std::string& name) {
-    const ParamState& s = param.state();
+    const ParamState& s = param.inner();
     Json out = {{"decay", s.decay}};
     const Tensor value = s.value.to(Device{}).plain(), mask = s.mask.to(Device{}).plain();
     const bool frozen =

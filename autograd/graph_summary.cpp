@@ -41,7 +41,7 @@ class Counter : public Recorder {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const GraphValue& v = graph_.values[size_t(node.inputs[i])];
       if (v.kind != ValueKind::param && v.kind != ValueKind::constant) continue;
-      const Tensor& t = v.kind == ValueKind::param ? v.param.value() : v.constant;
+      const Tensor t = v.kind == ValueKind::param ? v.param.masked_value() : v.constant;
       const int64_t nonzero = count_nonzero(t);
       if (i == 1 && t.elements() > 0)  // the weight of a layer
         n.effective_macs = int64_t(double(n.macs) * double(nonzero) / double(t.elements()) + 0.5);

@@ -40,7 +40,7 @@ struct Collect : Walk {
   void param(const std::string& path, Param& p) override {
     if (std::none_of(params.begin(), params.end(), [&](auto& q) { return q.second.same_as(p); }))
       params.emplace_back(path, p);
-    for (const auto& t : p.state().transforms) {
+    for (const auto& t : p.inner().transforms) {
       const size_t length = prefix.size();
       prefix = path + ".";
       t->visit(*this);
@@ -129,13 +129,13 @@ std::vector<Param> parameters(Module& module) {
 
 int64_t parameter_count(Module& module) {
   int64_t n = 0;
-  for (const Param& p : parameters(module)) n += p.value().elements();
+  for (const Param& p : parameters(module)) n += p.inner().value.elements();
   return n;
 }
 
 Device device_of(Module& module) {
   Collect all = collect(module);
-  if (!all.params.empty()) return all.params.front().second.value().device();
+  if (!all.params.empty()) return all.params.front().second.inner().value.device();
   if (!all.buffers.empty()) return all.buffers.front().second.value().device();
   std::optional<Device> own;
   over_modules(module, [&](const Module& m) {

@@ -26,9 +26,12 @@ void mask_tensor(const Tensor& t, const Tensor& mask) {
 
 Tensor Param::operator()() const {
   ParamState& s = *state_;
-  check(s.value.defined(), "a parameter is used before it was initialized");
+  check(s.value.defined(),
+        "a parameter has no value yet; give it one where its layer is made, then initialize()");
   auto* book = dynamic_cast<ParamBook*>(current_recorder());
   if (book && s.run == book->run()) return s.in_run;
+  if (book) s.in_run = Tensor();
+  uphold_mask(book && !book->folds_transforms());
   if (!book && s.transforms.empty() && s.mask_kind != MaskKind::soft) return s.value;
   Tensor t = s.value;
   t.set_ref({});
@@ -67,6 +70,31 @@ void Param::apply_mask() {
     if (slot.shape() == s.value.shape()) mask_tensor(slot, s.mask);
 }
 
+void Param::uphold_mask(bool in_training) const {
+  ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::frozen || !s.value.defined()) return;
+  const bool zeros = in_training && std::exchange(s.stepped, false) &&
+                     !s.exposed.load(std::memory_order_relaxed) && s.value.unique() &&
+                     s.mask.unique();
+  if (!zeros) mask_tensor(s.value, s.mask);
+  if (!in_training) s.exposed.store(true, std::memory_order_relaxed);
+}
+
+void Param::will_step() const {
+  ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::frozen) return;
+  if (s.exposed.exchange(false, std::memory_order_relaxed)) mask_tensor(s.value, s.mask);
+  s.stepped = true;
+}
+
+Tensor Param::masked_value() const {
+  uphold_mask();
+  const ParamState& s = *state_;
+  if (s.mask_kind != MaskKind::soft) return s.value;
+  const RecorderScope off(nullptr);
+  return masked(s.value, s.mask);
+}
+
 Tensor Param::pattern() const {
   ParamState& s = *state_;
   if (s.mask_kind != MaskKind::frozen || s.mask.rank() != 2 || s.value.dtype() != DType::f32 ||
@@ -96,15 +124,16 @@ Tensor Param::pattern_of_grad() const {
 Tensor& Param::slot(const std::string& name) {
   for (auto& [known, tensor] : state_->slots)
     if (known == name) return tensor;
-  state_->slots.emplace_back(name,
-                             Tensor::zeros(value().shape(), value().dtype(), value().device()));
+  const Tensor& v = state_->value;
+  state_->slots.emplace_back(name, Tensor::zeros(v.shape(), v.dtype(), v.device()));
   return state_->slots.back().second;
 }
 
 Param Param::clone() const {
   Param copy;
   ParamState& s = *copy.state_;
-  s.value = value().defined() ? value().clone() : Tensor();
+  uphold_mask();
+  s.value = defined() ? state_->value.clone() : Tensor();
   s.decay = state_->decay;
   s.mask = state_->mask.defined() ? state_->mask.clone() : Tensor();
   s.mask_kind = state_->mask_kind;

@@ -3,8 +3,16 @@
 // Both are handles: copying one shares the state, which is how weights are tied. A parameter
 // carries everything that belongs to it: gradient, the optimizer's slots, a mask, and transforms;
 // so one walk over the parameters serves saving, cloning, slicing and masking.
+//
+// What a masked parameter holds is what its mask keeps, in every forward pass, clone, file, plan
+// and count, whatever was written beside it: value(), copies of that tensor and pointers into it
+// are open to writing, and nobody asks the mask then. So every reading first puts the zeros of a
+// frozen mask back where something else stands, and leaves out what lies behind a soft one. One
+// reading is spared that look: a training's forward pass straight after a step of an optimizer of
+// this library, which leaves zeros, if nobody has asked for the state or shares the tensor since.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -28,7 +36,7 @@ class Transform {
   virtual std::shared_ptr<Transform> clone() const = 0;
 };
 
-// frozen: masked elements stay zero: value, gradient and optimizer slots are masked.
+// frozen: masked elements are zero: value, gradient and optimizer slots are masked.
 // soft: value and gradient are masked where they are used; what lies behind the mask stays, and
 // comes back when the mask is lifted or moved.
 enum class MaskKind : uint8_t { none, frozen, soft };
@@ -47,6 +55,8 @@ struct ParamState {
   std::vector<std::shared_ptr<Transform>> transforms;
   uint64_t run = 0;  // the recorder run `in_run` belongs to
   Tensor in_run;
+  std::atomic<bool> exposed = true;  // somebody may have written since the last step
+  bool stepped = false;              // no forward pass has followed the last step
 };
 
 class Param {
@@ -60,8 +70,12 @@ class Param {
   // The value as the network uses it: after transforms, known to the running recorder.
   Tensor operator()() const;
 
-  const Tensor& value() const { return state_->value; }
-  void set_value(const Tensor& value) { state_->value = value; }
+  // The tensor itself, open to writing, which a mask does not see; to read what the network has,
+  // take masked_value().
+  const Tensor& value() const { return state().value; }
+  void set_value(const Tensor& value) { state().value = value; }
+  // The value as its mask leaves it, before transforms: the same bytes unless the mask is soft.
+  Tensor masked_value() const;
   const Tensor& grad() const { return state_->grad; }
   bool has_grad() const { return state_->has_grad; }
   void clear_grad() { state_->has_grad = false; }
@@ -70,6 +84,12 @@ class Param {
   // Zeroes what the mask drops, in value, gradient and slots (frozen). u8, shape of value.
   void set_mask(const Tensor& mask, MaskKind kind = MaskKind::frozen);
   void apply_mask();  // value, gradient and slots again, after someone wrote them
+  // Puts the zeros of a frozen mask back into the value where something else stands, as every
+  // reading does. Writes nothing on the CPU where all is right, waits for no device. `in_training`:
+  // trusts a step of an optimizer, once.
+  void uphold_mask(bool in_training = false) const;
+  // For optimizers, before a step after which the value is zero where a frozen mask drops.
+  void will_step() const;
   // Where a frozen mask of a matrix keeps weights (core/sparse_pattern.h), for sparse training
   // steps; undefined where there are too few zeros for them to pay: below 80 %, or a small matrix.
   Tensor pattern() const;
@@ -78,7 +98,12 @@ class Param {
   // The optimizer slot under `name`, made of zeros in the value's shape when new.
   Tensor& slot(const std::string& name);
 
-  ParamState& state() const { return *state_; }
+  ParamState& state() const {
+    state_->exposed.store(true, std::memory_order_relaxed);
+    return *state_;
+  }
+  // The same for those who keep the zeros of a frozen mask.
+  ParamState& inner() const { return *state_; }
   bool same_as(const Param& other) const { return state_ == other.state_; }
   // Own copy of value, mask, slots and transforms; not of the gradient.
   Param clone() const;

@@ -85,7 +85,7 @@ struct Tape::Work {
   Tensor destination(int32_t id, bool& accumulate, bool kept_only = false) {
     Value& v = values[size_t(id)];
     if (v.param) {
-      ParamState& s = v.param->state();
+      ParamState& s = v.param->inner();
       if (!s.grad.defined() || s.grad.shape() != v.shape || s.grad.dtype() != v.dtype)
         s.grad = Tensor::empty(v.shape, v.dtype, v.format, s.value.device());
       accumulate = std::exchange(s.has_grad, true);
@@ -166,7 +166,7 @@ Tensor Tape::watch(const Tensor& x) {
 }
 
 Tensor Tape::bind(const Param& param) {
-  Tensor t = param.value();
+  Tensor t = param.inner().value;
   const int32_t id = work_->add_value(t);
   work_->values[size_t(id)].param = param;
   t.set_ref({run(), id});

@@ -37,7 +37,7 @@ void WeightAverage::start(const TrainMoment& now) {
 void WeightAverage::after_update(const TrainMoment& now) {
   const RecorderScope off(nullptr);
   const double d = std::min(decay_, double(1 + now.step) / double(10 + now.step));
-  for (Param& p : parameters(now.graph)) follow(p.slot(slot), p.value(), d);
+  for (Param& p : parameters(now.graph)) follow(p.slot(slot), p.inner().value, d);
   const auto buffers = named_buffers(now.graph);
   for (size_t i = 0; i < buffers.size(); ++i) follow(buffers_[i], buffers[i].second.value(), d);
 }

@@ -21,7 +21,7 @@ void Optimizer::set_clip(double norm) {
 
 void Optimizer::make_state(std::initializer_list<const char*> slots) {
   for (auto& [name, param] : params_) {
-    ParamState& s = param.state();
+    ParamState& s = param.inner();
     if (!s.grad.defined())
       s.grad = Tensor::empty(s.value.shape(), s.value.dtype(), s.value.format(), s.value.device());
     for (const char* slot : slots) param.slot(slot);
@@ -30,7 +30,7 @@ void Optimizer::make_state(std::initializer_list<const char*> slots) {
 
 namespace {
 TensorArg mask_of(const Param& p) {
-  const ParamState& s = p.state();
+  const ParamState& s = p.inner();
   return s.mask_kind == MaskKind::frozen ? tensor_arg(s.mask) : TensorArg{};
 }
 }  // namespace
@@ -52,8 +52,9 @@ void Optimizer::run_update(const UpdateKernels& kernels, std::span<const Param> 
     outputs_.clear();
   };
   const auto add = [&](Param p) {
+    p.will_step();
     inputs_.push_back(mask_of(p));
-    outputs_.push_back(tensor_arg(p.value()));
+    outputs_.push_back(tensor_arg(p.inner().value));
     outputs_.push_back(tensor_arg(p.grad()));
     for (const char* slot : slots) outputs_.push_back(tensor_arg(p.slot(slot)));
   };
@@ -82,7 +83,7 @@ void Optimizer::queue_step(const Tensor& loss, double most_loss) {
     stepped_.push_back(i);
     inputs_.push_back(mask_of(p));
     outputs_.push_back(tensor_arg(p.grad()));
-    ++p.state().steps;
+    ++p.inner().steps;
     p.clear_grad();
   }
   if (stepped_.empty()) return;
@@ -90,10 +91,10 @@ void Optimizer::queue_step(const Tensor& loss, double most_loss) {
   // One call for all parameters that take the same constants.
   todo_ = stepped_;
   while (!todo_.empty()) {
-    const ParamState& first = params_[todo_[0]].second.state();
+    const ParamState& first = params_[todo_[0]].second.inner();
     group_.clear();
     std::erase_if(todo_, [&](size_t i) {
-      const ParamState& s = params_[i].second.state();
+      const ParamState& s = params_[i].second.inner();
       if (s.steps != first.steps || s.decay != first.decay) return false;
       group_.push_back(params_[i].second);
       return true;
@@ -142,7 +143,7 @@ void Sgd::update(std::span<const Param> group) {
   const Attrs attrs = Attrs()
                           .set("rate", rate())
                           .set("momentum", options_.momentum)
-                          .set("decay", group[0].state().decay ? options_.weight_decay : 0.0)
+                          .set("decay", group[0].inner().decay ? options_.weight_decay : 0.0)
                           .set("nesterov", options_.nesterov);
   if (options_.momentum > 0)
     run_update(kernels, group, {"momentum"}, attrs);
@@ -162,7 +163,7 @@ Adam::Adam(NamedParams params, const AdamOptions& options)
 
 void Adam::update(std::span<const Param> group) {
   static const UpdateKernels kernels{Kernel("adam.step"), Kernel("adam.step_kept")};
-  const ParamState& s = group[0].state();
+  const ParamState& s = group[0].inner();
   const double t = double(s.steps), decay = s.decay ? options_.weight_decay : 0.0;
   run_update(kernels, group, {"m", "v"},
              Attrs()

@@ -11,9 +11,9 @@ void RecordedStep::look_at(const Batch& batch) {
   add(batch.images);
   add(batch.labels);
   for (const Param& p : params_) {
-    add(p.state().value);
-    add(p.state().grad);
-    add(p.state().mask);
+    add(p.inner().value);
+    add(p.inner().grad);
+    add(p.inner().mask);
   }
   for (const Buffer& b : buffers_) add(b.value());
 }
@@ -51,10 +51,11 @@ void RecordedStep::run(Graph& graph, const Batch& batch, const std::function<voi
     }
     if (!refusal_.empty()) return work();
   }
+  for (const Param& p : params_) p.uphold_mask(true);  // as the forward pass that was recorded did
   if (key_.defined()) write_key();
   recorded_.replay();
   ++replays_;
-  for (const Param& p : with_gradient_) p.state().has_grad = true;
+  for (const Param& p : with_gradient_) p.inner().has_grad = true;
 }
 
 }  // namespace pare

@@ -8,7 +8,7 @@ namespace pare {
 namespace {
 
 double zero_share(const Param& param) {
-  const auto w = param.value().to_vector<float>();
+  const auto w = param.masked_value().to_vector<float>();
   return double(std::count(w.begin(), w.end(), 0.0f)) / double(w.size());
 }
 

@@ -109,7 +109,10 @@ void RigL::start(const TrainMoment& now) {
 // computes the same, and the gradient is that of all connections.
 void RigL::before_step(const TrainMoment& now) {
   if (!updates(now.step)) return;
-  for (PrunableWeight& w : masked_weights(now.graph)) w.param.state().mask_kind = MaskKind::none;
+  for (PrunableWeight& w : masked_weights(now.graph)) {
+    w.param.uphold_mask();
+    w.param.state().mask_kind = MaskKind::none;
+  }
 }
 
 void RigL::before_update(const TrainMoment& now) {

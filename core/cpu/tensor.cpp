@@ -1,8 +1,11 @@
 // Kernel rows that tensors themselves need: filling, element types, masks, and copies between
 // storage formats (plain, which is NCHW, and nhwc).
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <type_traits>
 
 #include "core/cpu/backend_cpu.h"
 #include "core/element.h"
@@ -74,12 +77,22 @@ Status fill(const KernelArgs& args) {
   return Status::ok;
 }
 
-// y = 0 where the mask (inputs[0], u8) is 0.
+// y = 0 where the mask (inputs[0], u8) is 0. Nothing is written where that holds already, which is
+// the rule: others may be reading.
 Status zero_masked(const KernelArgs& args) {
   const TensorArg &mask = args.inputs[0], &y = args.outputs[0];
   return for_float(y.dtype, [&]<class T>(T) {
-    for (int64_t i = 0; i < y.elements; ++i)
-      if (!mask.as<uint8_t>()[i]) y.as<T>()[i] = T(0);
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    constexpr int64_t stretch = 2048;
+    for (int64_t first = 0; first < y.elements; first += stretch) {
+      const uint8_t* keep = mask.as<uint8_t>() + first;
+      T* x = y.as<T>() + first;
+      const int64_t n = std::min(stretch, y.elements - first);
+      Bits dropped = 0;  // of -0 and NaN too
+      for (int64_t i = 0; i < n; ++i) dropped |= keep[i] ? Bits(0) : std::bit_cast<Bits>(x[i]);
+      for (int64_t i = 0; dropped && i < n; ++i)
+        if (!keep[i]) x[i] = T(0);
+    }
   });
 }
 

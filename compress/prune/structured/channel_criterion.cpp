@@ -32,7 +32,7 @@ void for_elements(const Shape& shape, const ChannelAxis& a, F&& f) {
 template <class F>
 std::vector<double> unit_sums(const Graph& graph, const ChannelGroup& group, const ChannelAxis& a,
                               F&& f) {
-  const Tensor& t = graph.values[size_t(a.value)].param.value();
+  const Tensor t = graph.values[size_t(a.value)].param.masked_value();
   const auto w = t.to_vector<double>();
   std::vector<double> sums(size_t(group.units));
   for_elements(t.shape(), a, [&](size_t unit, size_t e) { sums[unit] += f(w[e]); });
@@ -89,7 +89,7 @@ std::vector<double> GeometricMedian::scores(const Graph& graph, const ChannelGro
   std::vector<std::vector<double>> filters(size_t(group.units));
   for (const ChannelAxis& a : group.axes) {
     if (!is_param(graph, a) || a.role != ChannelRole::filter) continue;
-    const Tensor& t = graph.values[size_t(a.value)].param.value();
+    const Tensor t = graph.values[size_t(a.value)].param.masked_value();
     const auto w = t.to_vector<double>();
     for_elements(t.shape(), a, [&](size_t unit, size_t e) { filters[unit].push_back(w[e]); });
   }
@@ -140,7 +140,7 @@ void GateTaylor::prepare(Graph& graph, const ChannelAnalysis& analysis,
       for (const int v : gate) {
         const Param& p = graph.values[size_t(v)].param;
         if (products.contains(v) || !p.has_grad()) continue;
-        auto product = p.value().to_vector<double>();
+        auto product = p.masked_value().to_vector<double>();
         const auto g = p.grad().to_vector<double>();
         for (size_t i = 0; i < g.size(); ++i) product[i] *= g[i];
         products[v] = std::move(product);

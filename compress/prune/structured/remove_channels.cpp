@@ -72,7 +72,8 @@ Tensor cut_tensor(const Tensor& tensor, int slot, const Cuts& cuts) {
 }
 
 Param cut_param(const Param& param, int slot, const Cuts& cuts) {
-  const ParamState& from = param.state();
+  param.uphold_mask();
+  const ParamState& from = param.inner();
   Param cut(cut_tensor(from.value, slot, cuts), from.decay);
   ParamState& to = cut.state();
   to.mask = cut_tensor(from.mask, slot, cuts);
@@ -83,6 +84,19 @@ Param cut_param(const Param& param, int slot, const Cuts& cuts) {
     to.slots.emplace_back(
         name, tensor.shape() == from.value.shape() ? cut_tensor(tensor, slot, cuts) : tensor);
   return cut;
+}
+
+// `to` becomes what `cut`, made by cut_param, is: its gradient and pattern are forgotten.
+void take_state(const Param& to, const Param& cut) {
+  ParamState& s = to.state();
+  const ParamState& from = cut.inner();
+  s.value = from.value;
+  s.mask = from.mask;
+  s.slots = from.slots;
+  s.grad = s.pattern = s.pattern_mask = s.in_run = Tensor();
+  s.has_grad = false;
+  s.kept_grad = nullptr;
+  s.run = 0;
 }
 
 class NodeCut : public ChannelCut {
@@ -158,7 +172,7 @@ void remove_channels(Graph& graph, const ChannelAnalysis& analysis, const KeptUn
     if (graph.values[v].kind == ValueKind::param &&
         !smaller.values[v].param.same_as(graph.values[v].param)) {
       Param param = graph.values[v].param;
-      param.state() = std::move(smaller.values[v].param.state());
+      take_state(param, smaller.values[v].param);
       smaller.values[v].param = param;
     }
   for (size_t b = 0; b < graph.buffers.size(); ++b)
