@@ -156,30 +156,33 @@ Status soft_target_backward(const KernelArgs& args) {
   });
 }
 
-// hits[i] = whether row i is largest, the first of equals, at its label. NaN is never larger, but
-// nothing is larger than a NaN in the first place.
+// hits[i] = whether row i is largest, the first of equals, at its label; NaN where an element of it
+// is not finite.
 template <class T>
-PARE_KERNEL void hit_kernel(const T* x, const int32_t* labels, int32_t* hits, int64_t n,
+PARE_KERNEL void hit_kernel(const T* x, const int32_t* labels, double* hits, int64_t n,
                             int64_t classes) {
   over_rows(n, [&](int64_t i) {
     const T* row = x + i * classes;
     T top = T(-HUGE_VAL);
     int64_t at = classes;
-    for (int64_t j = lane(); j < classes; j += warp_size)
+    double wrong = 0;  // x * 0 is NaN for what is not finite, and NaN survives a sum
+    for (int64_t j = lane(); j < classes; j += warp_size) {
+      wrong += double(row[j]) * 0.0;
       if (row[j] > top || (row[j] == top && j < at)) {
         top = row[j];
         at = j;
       }
+    }
     for (int bits = warp_size / 2; bits > 0; bits /= 2) {
       const T other = shuffle_xor(top, bits);
       const int64_t place = shuffle_xor(at, bits);
+      wrong += shuffle_xor(wrong, bits);
       if (other > top || (other == top && place < at)) {
         top = other;
         at = place;
       }
     }
-    if (row[0] != row[0]) at = 0;
-    if (lane() == 0) hits[i] = at == labels[i];
+    if (lane() == 0) hits[i] = double(at == labels[i]) + wrong;
   });
 }
 
@@ -187,9 +190,9 @@ Status count_correct(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &labels = args.inputs[1];
   const int64_t n = x.dims[0];
   return for_float(x.dtype, [&]<class T>(T) {
-    int32_t* hits = scratch<int32_t>(n);
+    double* hits = scratch<double>(n);
     launch_over_rows(hit_kernel<T>, n, x.as<T>(), labels.as<int32_t>(), hits, n, x.dims[1]);
-    launch(total_kernel<double, int32_t>, 1, threads_per_block, 0, stream(), hits, n, 1.0,
+    launch(total_kernel<double, double>, 1, threads_per_block, 0, stream(), hits, n, 1.0,
            args.outputs[0].as<double>());
   });
 }

@@ -60,7 +60,7 @@ PARE_KERNEL void verdict_kernel(const T* loss, double most, double clip, const d
   if (thread_x() > 0 || verdict[1] != 0) return;
   const double norm = std::sqrt(sum);
   verdict[0] = clip > 0 && norm > clip ? clip / norm : 1;
-  if (loss && !(double(*loss) <= most))
+  if (loss && !(double(*loss) <= most && double(*loss) * 0 == 0))
     verdict[1] = -1;
   else if (first != INT32_MIN)
     verdict[1] = -first;

@@ -118,7 +118,7 @@ std::string idle_classes(const Dataset& data);
 struct Split {
   Examples train, held_out;
   std::vector<int64_t> train_indices;  // which of the examples those of `train` are, ascending
-  double fraction = 0;  // as asked
+  double fraction = 0;                 // as asked
 };
 // Sets aside round(fraction * size) examples (at least one when fraction > 0), 0 <= fraction < 1.
 // Example i is held out when its key, a fixed hash of i, is among the smallest: the split depends

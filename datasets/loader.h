@@ -1,9 +1,9 @@
 // Loader: batches of preprocessed examples, made ahead by one thread of its own.
 //
 // The order of an epoch is a function of (seed, epoch), an image's augmentation of (seed, epoch,
-// its place among the examples): a run resumed at any batch sees what the uninterrupted one saw. Buffers go round between
-// the loader and the caller's Batch, so that a loop that keeps one Batch allocates nothing after
-// its first epoch.
+// its place there): a run resumed at any batch sees what the uninterrupted one saw. Buffers go
+// round between the loader and the caller's Batch, so that a loop that keeps one Batch allocates
+// nothing after its first epoch.
 //
 // Examples on a device stay there: one kernel gathers, augments and normalizes a batch from them,
 // to the same bits, and only an epoch's order goes to the device. Nothing is prefetched then,
@@ -22,8 +22,8 @@
 namespace pare {
 
 struct Batch {
-  Tensor images;                 // f32, N,C,H,W, plain; on the device of the examples
-  Tensor labels;                 // i32, N; likewise
+  Tensor images;  // f32, N,C,H,W, plain; on the device of the examples
+  Tensor labels;  // i32, N; likewise
   // Which examples these are: places among the loader's, or what LoaderOptions::indices calls them.
   std::vector<int64_t> indices;
 };
@@ -35,7 +35,7 @@ struct LoaderOptions {
   Augmentation augment = {};
   bool drop_last = false;  // leave out a last batch that is not full
   bool prefetch = true;    // prepare batches on a thread beside the caller's
-  // What Batch::indices calls each example, where they are a part of a larger set; empty: its place.
+  // What Batch::indices calls each example, where they are part of a larger set; empty: its place.
   std::vector<int64_t> indices = {};
 };
 
@@ -60,7 +60,7 @@ class Loader {
  private:
   void fill(Batch& batch, int64_t number);
   void place_images(const Batch& batch, int64_t first) const;  // on the CPU
-  void queue_batch(const Batch& batch, int64_t first) const;  // on a device
+  void queue_batch(const Batch& batch, int64_t first) const;   // on a device
   void work();
 
   Examples examples_;

@@ -1,8 +1,10 @@
 #include "optim/evaluate.h"
 
 #include <chrono>
+#include <cmath>
 #include <vector>
 
+#include "autograd/blame.h"
 #include "autograd/ops.h"
 #include "core/fetch.h"
 #include "core/tensor_arg.h"
@@ -27,12 +29,13 @@ Tensor count_correct(const Tensor& logits, const Tensor& labels) {
 }
 
 Evaluation evaluate(Module& network, const Examples& examples, const Preprocessing& preprocessing,
-                    int64_t batch) {
+                    int64_t batch, ErrorCode not_finite) {
   const auto start = std::chrono::steady_clock::now();
   if (const auto* graph = dynamic_cast<const Graph*>(&network))
     check_preprocessing(*graph, preprocessing);
   check_pixels(examples, preprocessing, "the images to evaluate on");
   const Device device = device_of(network);
+  check_parameters(network, "the network", not_finite);
   Loader loader(examples.to(device), preprocessing,
                 {.batch = batch, .shuffle = false, .augment = {}});
   Evaluation e;
@@ -50,6 +53,12 @@ Evaluation evaluate(Module& network, const Examples& examples, const Preprocessi
   std::vector<double> values(results.size());
   fetch(results, values);
   for (size_t i = 0; i < sizes.size(); ++i) {
+    if (!std::isfinite(values[2 * i]) || !std::isfinite(values[2 * i + 1])) {
+      loader.start_epoch(0, int64_t(i));
+      loader.next(b);
+      fail(not_finite, "the network answers with numbers that are not finite (images {} to {}): {}",
+           b.indices.front(), b.indices.back(), blame(network, b.images));
+    }
     e.loss += values[2 * i] * double(sizes[i]);
     e.accuracy += values[2 * i + 1];
     e.examples += sizes[i];

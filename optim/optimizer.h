@@ -33,7 +33,7 @@ class Optimizer {
   // Throws Error{diverged} naming the parameter whose gradient is not finite.
   void step();
   // step() without the wait for a device: then `verdict` has to be read and settled. With a `loss`
-  // (one element), nothing is changed either where that is above `most_loss` or NaN.
+  // (one element), nothing is changed either where that is above `most_loss` or not finite.
   void queue_step(const Tensor& loss = {},
                   double most_loss = std::numeric_limits<double>::infinity());
   // What came of the queued steps, f64 [2]: the factor of the gradients (1 where they are not

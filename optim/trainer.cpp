@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/blame.h"
 #include "autograd/graph_file.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
@@ -12,6 +13,8 @@
 #include "core/fingerprint.h"
 #include "core/json.h"
 #include "optim/average.h"
+#include "optim/check_network.h"
+#include "optim/history.h"
 #include "optim/interrupt.h"
 #include "optim/progress.h"
 
@@ -25,27 +28,6 @@ constexpr double hopeless = 1e3;
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
-
-// Names the first node of a replay whose output is not finite, else the one with the largest.
-class Blame : public Recorder {
- public:
-  std::string node;
-  bool needs_names() const override { return true; }
-  void record(Call& call, std::span<const Tensor>, std::string_view name) override {
-    for (int i = 0; std::isfinite(largest_) && i < call.output_count; ++i) {
-      const Tensor& out = call.outputs[size_t(i)];
-      if (!is_float(out.dtype())) continue;
-      for (const double v : out.to_vector<double>()) {
-        if (std::abs(v) <= largest_) continue;
-        largest_ = std::isfinite(v) ? std::abs(v) : std::numeric_limits<double>::infinity();
-        node = name;
-      }
-    }
-  }
-
- private:
-  double largest_ = 0;
-};
 
 // The share of elements that masks drop, of the parameters that have one.
 double masked_share(Graph& graph) {
@@ -98,6 +80,7 @@ Trainer::Trainer(Graph& graph, const Dataset& data, const TrainOptions& options)
 
 Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
     : graph_(graph), device_(device_of(graph)), data_(data), options_(options) {
+  check_differentiable(graph, "training");
   check(options.epochs >= 1 && options.epochs <= 1'000'000'000,
         "epochs {}, expected 1 to a billion", options.epochs);
   check(options.holdout >= 0 && options.holdout < 1, "holdout {}, expected 0 <= holdout < 1",
@@ -114,13 +97,12 @@ Trainer::Trainer(const Dataset& data, Graph& graph, const TrainOptions& options)
   split_ = hold_out(data.train, options.holdout);
   split_.train = split_.train.to(device_);
   split_.held_out = split_.held_out.to(device_);
-  loader_ =
-      std::make_unique<Loader>(split_.train, preprocessing_,
-                               LoaderOptions{.batch = options.batch,
-                                             .seed = options.seed,
-                                             .augment = Augmentation::parse(options.augment),
-                                             .drop_last = split_.train.size() > options.batch,
-                                             .indices = split_.train_indices});
+  loader_ = std::make_unique<Loader>(split_.train, preprocessing_,
+                                     LoaderOptions{.batch = options.batch,
+                                                   .seed = options.seed,
+                                                   .augment = Augmentation::parse(options.augment),
+                                                   .drop_last = split_.train.size() > options.batch,
+                                                   .indices = split_.train_indices});
   optimizer_ = make_optimizer(named_parameters(graph), options.optimizer);
   begin_schedule();
   loss_ = [](const Tensor& logits, const Batch& batch) {
@@ -191,17 +173,55 @@ void Trainer::on_step(std::function<void(int64_t, int64_t)> f) {
 }
 
 void Trainer::explain_divergence(const Batch& batch, double loss) {
-  Blame blame;
-  {
-    const RecorderScope scope(&blame);
-    graph_.clone().forward(batch.images, Mode::train);
-  }
-  fail(
-      ErrorCode::diverged,
-      "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and it is '{}' "
-      "that blows up; no weight was changed in this step. Lower the learning rate ({}) or clip "
-      "the gradients",
-      state_.epoch + 1, state_.step, loss, state_.first_loss, blame.node, optimizer_->rate());
+  Graph copy = graph_.clone();  // keeps the buffers as they are
+  const bool answers = std::isfinite(loss) || !all_finite(copy(batch.images, Mode::train));
+  const std::string why = answers ? blame(copy, batch.images, Mode::train)
+                                  : "the network's answers are finite: it is the loss itself";
+  if (state_.step == 0)
+    fail(ErrorCode::diverged,
+         "training cannot begin: the loss of the first step is {}, and {}; no weight was changed",
+         loss, why);
+  fail(ErrorCode::diverged,
+       "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and {}; no "
+       "weight was changed in this step. Lower the learning rate ({}) or clip the gradients",
+       state_.epoch + 1, state_.step, loss, state_.first_loss, why, optimizer_->rate());
+}
+
+void Trainer::explain_answers(const Batch& batch) {
+  Graph copy = graph_.clone();
+  fail(ErrorCode::diverged,
+       "training diverged in epoch {}, step {}: answers are not finite, and {}. Lower the learning "
+       "rate ({}) or clip the gradients",
+       state_.epoch + 1, state_.step, blame(copy, batch.images, Mode::train), optimizer_->rate());
+}
+
+double Trainer::largest_loss() const {
+  // What is hopeless is told by the first loss, which only has to be finite.
+  return state_.step == 0 ? std::numeric_limits<double>::max()
+                          : hopeless * std::max(1.0, state_.first_loss);
+}
+
+void Trainer::check_last_update(const Batch& batch) {
+  const PrecisionScope precision(precision_);
+  const RunKeyScope key({options_.seed, uint64_t(state_.step)});
+  Graph copy = graph_.clone();  // train mode, for its running statistics may lag, writes buffers
+  const Tensor logits = copy(batch.images, Mode::train);
+  double loss = 0;
+  std::string why = not_finite_in(graph_);
+  if (!why.empty())
+    why = message("'{}' holds values that are not finite", why);
+  else if (!all_finite(logits) ||
+           (loss_recordable_ && !(std::abs(loss = loss_(logits, batch).item()) <= largest_loss())))
+    why = blame(copy, batch.images, Mode::train);
+  if (why.empty()) return;
+  fail(ErrorCode::diverged,
+       "training diverged in the last step of epoch {}{}: {}. Lower the learning rate ({}) or clip "
+       "the gradients",
+       state_.epoch + 1,
+       loss == 0
+           ? ""
+           : message(", after which the loss is {} (at first it was {})", loss, state_.first_loss),
+       why, optimizer_->rate());
 }
 
 bool Trainer::recordable() const {
@@ -229,16 +249,14 @@ void Trainer::train_step(Batch& batch) {
   else
     compute_gradients(batch);
   for (const auto& hook : hooks_) hook->before_update(moment());
-  // What is hopeless is told by the first loss, which only has to be finite.
-  optimizer_->queue_step(step_loss_, state_.step == 0
-                                         ? std::numeric_limits<double>::max()
-                                         : hopeless * std::max(1.0, state_.first_loss));
+  optimizer_->queue_step(step_loss_, largest_loss());
   // The one place where a step waits for a device.
   const Tensor results[] = {step_loss_, step_correct_, optimizer_->verdict()};
   double values[4];
   fetch(results, values);
   if (state_.step == 0) state_.first_loss = values[0];
   if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
+  if (!std::isfinite(values[1])) explain_answers(batch);
   for (const auto& hook : hooks_) hook->after_update(moment());
   const int64_t n = batch.labels.size(0);
   state_.loss_sum += values[0] * double(n);
@@ -252,13 +270,16 @@ void Trainer::keep_if_best(EpochRecord& r) {
   TrainReport& report = state_.report;
   const bool held_out = split_.held_out.size() > 0;
   if (held_out) {
-    const Evaluation e = evaluate(graph_, split_.held_out, preprocessing_);
+    const Evaluation e =
+        evaluate(graph_, split_.held_out, preprocessing_, 250, ErrorCode::diverged);
     r.val_loss = e.loss;
     r.val_accuracy = e.accuracy;
   }
+  const Ints& logits = graph_.values[size_t(graph_.outputs.front())].shape;
+  const bool decides = held_out && logits[logits.size() - 1] > 1;  // one class is always right
   const bool finished = std::all_of(hooks_.begin(), hooks_.end(),
                                     [&](const auto& hook) { return hook->finished(state_.step); });
-  if (!finished || (held_out && best_ && r.val_accuracy <= report.best_accuracy)) return;
+  if (!finished || (decides && best_ && r.val_accuracy <= report.best_accuracy)) return;
   report.best_accuracy = r.val_accuracy;
   report.best_epoch = r.epoch;
   best_ = graph_.clone();
@@ -266,7 +287,8 @@ void Trainer::keep_if_best(EpochRecord& r) {
   if (saves()) save_graph(*best_, options_.out);
 }
 
-void Trainer::finish_epoch() {
+void Trainer::finish_epoch(const Batch& last) {
+  check_last_update(last);
   EpochRecord r{.epoch = state_.epoch + 1,
                 .loss = state_.loss_sum / double(state_.seen),
                 .accuracy = double(state_.correct) / double(state_.seen),
@@ -288,6 +310,10 @@ void Trainer::finish_epoch() {
 TrainReport Trainer::run() {
   Progress progress(options_.quiet);
   if (saves()) rely_on_data();
+  if (state_.step == 0) {
+    check_initialized(graph_, "training");
+    record_training(graph_, options_.epochs, options_.seed);
+  }
   for (const auto& hook : hooks_) hook->start(moment());
   Batch batch;
   bool told = false;
@@ -318,7 +344,11 @@ TrainReport Trainer::run() {
       }
     }
     state_.seconds += now() - start;
-    finish_epoch();
+    if (!batch.images.defined()) {  // the run was resumed behind the epoch's last step
+      loader_->start_epoch(state_.epoch, loader_->batches() - 1);
+      loader_->next(batch);
+    }
+    finish_epoch(batch);
     const EpochRecord& r = state_.report.epochs.back();
     const auto rounded = [](double v, double unit) { return std::round(v * unit) / unit; };
     progress.line(message(

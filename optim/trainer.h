@@ -137,11 +137,14 @@ class Trainer {
   // A hook that is one function, called before each step with its number and that of all steps.
   void on_step(std::function<void(int64_t step, int64_t steps)> f);
 
-  // Trains to the end or to a signal. Afterwards the graph holds the best parameters (of the last
-  // epoch without a held-out part) among the epochs at whose end every hook had finished. Throws
-  // Error{diverged} before a step that would follow a loss or gradient that is not finite, or a
-  // loss beyond all hope (a thousand times the first), naming the layer; files then hold what was
-  // last saved.
+  // Trains to the end or to a signal; a new run adds itself to the graph's history
+  // (optim/history.h). Afterwards the graph holds the best parameters (of the last
+  // epoch without a held-out part, or with one output, whose class is always right) among the
+  // epochs at whose end every hook had finished. Throws Error{diverged} before a step that would
+  // follow a loss or gradient that is not finite, or a loss beyond all hope (a thousand times the
+  // first), and after an epoch's last step where it left such a network, naming the layer; files
+  // then hold what was last saved. Throws Error{usage} for a network that was never initialized,
+  // Error{bad_input} for one that computes in integers.
   TrainReport run();
   // Where the graph's parameters are, there it trains.
   Device device() const { return device_; }
@@ -158,12 +161,17 @@ class Trainer {
   // nothing.
   void compute_gradients(const Batch& batch);
   bool recordable() const;
-  void finish_epoch();
+  void finish_epoch(const Batch& last);
+  // That the network survived its last update, which no step follows in this epoch: one forward
+  // pass of the batch, before anything is kept or saved.
+  void check_last_update(const Batch& batch);
+  double largest_loss() const;  // above which no step is taken
   void keep_if_best(EpochRecord& record);
   TrainMoment moment() { return {graph_, state_.step, steps()}; }
   void save_checkpoint() const;
   void write_log() const;
   [[noreturn]] void explain_divergence(const Batch& batch, double loss);
+  [[noreturn]] void explain_answers(const Batch& batch);  // that are not finite, though the loss is
 
   Graph& graph_;
   Device device_;

@@ -1,4 +1,5 @@
 // pare bench FILE
+#include "autograd/blame.h"
 #include "core/storage.h"
 #include "core/thread_pool.h"
 #include "optim/progress.h"
@@ -15,8 +16,13 @@ struct BenchCommand {
 
   void run() {
     common.apply();
-    const Graph graph = open_model(file);
+    Graph graph = open_model(file);
+    check_parameters(graph);
     const Plan compiled = compile(graph, options());
+    Tensor answer;
+    const Tensor image = random_images(graph, 1);
+    compiled.run(image, answer);
+    check_answer(graph, image, answer);
     std::vector<int64_t> batches{1, 64};
     if (common.batch) batches = {common.batch};
     Json results = Json::array();

@@ -13,9 +13,9 @@
 #include "core/file_io.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
+#include "optim/history.h"
 #include "optim/model_facts.h"
 #include "optim/trainer.h"
-#include "tools/history.h"
 #include "tools/outcome.h"
 #include "tools/usage.h"
 
@@ -191,7 +191,7 @@ void keep_trained(const std::string& out) {
   if (run_files().forced() || file_bytes(out) == 0) return;
   bool untrained = false;
   try {
-    untrained = known_untrained(read_graph(Container(peek_file(out))));
+    untrained = origin_of(read_graph(Container(peek_file(out)))) == Origin::initial;
   } catch (const Error&) {  // whatever it is, it is not known to be untrained
   }
   check(untrained,

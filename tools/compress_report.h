@@ -2,7 +2,6 @@
 #pragma once
 
 #include "tools/command.h"
-#include "tools/history.h"
 #include "tools/latency.h"
 
 namespace pare::tool {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "autograd/blame.h"
 #include "core/math.h"
 #include "datasets/image.h"
 #include "optim/model_facts.h"
@@ -26,10 +27,13 @@ struct Classifier {
           "{}: the model's answers are no scores of classes", file);
     device = common.device_for(graph, Use::evaluation);
     to_device(graph, device);
+    check_parameters(graph);
   }
 
   std::vector<double> probabilities(const Tensor& x) {
-    std::vector<double> p = graph(x.to(device), Mode::eval).to_vector<double>();
+    const Tensor images = x.to(device), logits = graph(images, Mode::eval);
+    check_answer(graph, images, logits);
+    std::vector<double> p = logits.to_vector<double>();
     const double largest = *std::max_element(p.begin(), p.end());
     double sum = 0;
     for (double& v : p) sum += v = math::exp(v - largest);

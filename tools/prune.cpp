@@ -2,7 +2,7 @@
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
-#include "tools/history.h"
+#include "optim/history.h"
 #include "tools/prune_channels.h"
 #include "tools/prune_sample.h"
 #include "tools/usage.h"
@@ -21,7 +21,8 @@ void begin(PruneRun& run) {
   run.original = run.graph.clone();
   run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
   if (f.control == "scratch") declare_training(run_files(), control_file(run), "--control scratch");
-  if (run.training.epochs.value_or(1) == 0 && (!start.is_file || known_untrained(run.graph)))
+  if (run.training.epochs.value_or(1) == 0 &&
+      (!start.is_file || origin_of(run.graph) == Origin::initial))
     keep_trained(run.out);
   run.bytes_before = start.is_file ? file_bytes(f.file) : int64_t(saved_bytes(run.graph));
 }

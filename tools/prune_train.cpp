@@ -5,7 +5,7 @@
 #include "compress/prune/gradual.h"
 #include "compress/prune/rigl.h"
 #include "layers/zoo.h"
-#include "tools/history.h"
+#include "optim/history.h"
 #include "tools/prune.h"
 
 namespace pare::tool {
@@ -55,7 +55,7 @@ std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
 bool began_fresh(const PruneRun& run) {
   const std::string& when = run.flags.when;
   return whole_training(run.flags) &&
-         (when == "init" || when == "lottery" || trained_epochs(run.original) == 0);
+         (when == "init" || when == "lottery" || origin_of(run.original) == Origin::initial);
 }
 
 TrainOptions control_options(const PruneRun& run, Graph& fresh) {
@@ -131,6 +131,11 @@ void train_control(PruneRun& run) {
   Graph fresh = run.graph.clone();
   reinitialize(fresh, run.common.seed + 1000, initial_gain(model));
   TrainOptions o = control_options(run, fresh);
+  if (!began_fresh(run) && trained_epochs(run.original) == 0)
+    note(run.common,
+         "note: {} does not say how long it was trained; its control trains as long as a new {} "
+         "usually does, and as long as this run",
+         run.flags.file, model);
   note(run.common,
        "the control: fresh weights of the same shapes and masks, {} epochs, {} at rate {}",
        o.epochs, o.optimizer.name, o.optimizer.rate);

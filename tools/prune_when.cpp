@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "compress/prune/ramp.h"
-#include "layers/zoo.h"
-#include "tools/history.h"
+#include "core/json.h"
+#include "optim/history.h"
 #include "tools/prune_channels.h"
 #include "tools/summary.h"
 
@@ -41,7 +41,7 @@ void write_history(PruneRun& run) {
     entry["widths"] = run.channels.widths;
   else
     entry["sparsity"] = f.sparsity;
-  add_history(run.graph, entry);
+  add_history(run.graph, to_text(entry));
 }
 
 // What cutting at once would leave, for comparison: the graph itself stays whole.
@@ -53,49 +53,19 @@ void judge_one_shot(PruneRun& run) {
   run.graph = std::move(whole);
 }
 
-// Throws Error{bad_input} where parameters of the file are not those of a new network.
-void check_whole(PruneRun& run, Graph& fresh) {
-  const auto mine = named_parameters(run.graph), theirs = named_parameters(fresh);
-  const auto [a, b] = std::mismatch(mine.begin(), mine.end(), theirs.begin(), theirs.end(),
-                                    [](const auto& x, const auto& y) {
-                                      return x.second.value().shape() == y.second.value().shape();
-                                    });
-  if (a == mine.end() && b == theirs.end()) return;
-  const std::string difference =
-      mine.size() != theirs.size()
-          ? message("{} parameters where that has {}", mine.size(), theirs.size())
-          : message("'{}' of {} where that has {}", a->first, a->second.value().shape(),
-                    b->second.value().shape());
-  fail(ErrorCode::bad_input,
-       "{} no longer has the layers of a new {}: it has {}. Its channels or blocks were pruned, so "
-       "it has no initial weights to go back to; name the model instead of the file",
-       run.flags.file, run.graph.get_metadata("model"), difference);
-}
-
 // The weights that a ticket goes back to: of a file, those that its seed gives again.
 Graph initial_weights(PruneRun& run) {
-  const auto seed = initial_seed(run.graph);
-  check(seed.has_value(), ErrorCode::bad_input,
-        "{} does not say which seed its training began with, so its initial weights cannot be made "
-        "again; name the model instead of the file",
-        run.flags.file);
+  Graph initial = initial_network(run.graph, run.flags.file);
   check(run.flags.rewind == 0,
         "--rewind {}: only the initial weights of a file can be made again; name the model instead "
         "of the file",
         run.flags.rewind);
-  const std::string model = run.graph.get_metadata("model");
-  const auto known = model_names();
-  check(std::find(known.begin(), known.end(), model) != known.end(), ErrorCode::bad_input,
-        "{} holds no network that pare knows by name, so its initial weights cannot be made again",
-        run.flags.file);
-  Graph initial = new_model(model, run.data, *seed);
-  check_whole(run, initial);
   return initial;
 }
 
 // Pruning before training is for initial weights: a file that is trained goes back to them.
 void back_to_initial(PruneRun& run) {
-  if (run.checkpoint || trained_epochs(run.graph) == 0) return;
+  if (run.checkpoint || origin_of(run.graph) == Origin::initial) return;
   Graph initial = initial_weights(run);
   rewind(run.graph, initial);
   note(run.common, "{} is trained: it goes back to its initial weights", run.flags.file);
@@ -113,7 +83,7 @@ void draw_ticket(PruneRun& run) {
   auto ticket = std::make_shared<RememberStep>(run.flags.rewind);
   if (!run.checkpoint) {
     run.round = 0;
-    if (trained_epochs(run.graph) > 0) {
+    if (origin_of(run.graph) != Origin::initial) {
       ticket = std::make_shared<RememberStep>(initial_weights(run));
       run.round = 1;
     }
@@ -206,7 +176,8 @@ void check_prune_flags(const PruneRequest& request) {
 
 void rehearse(PruneRun& run) {
   const std::string& when = run.flags.when;
-  if ((when == "init" || when == "lottery") && trained_epochs(run.graph) > 0) initial_weights(run);
+  if ((when == "init" || when == "lottery") && origin_of(run.graph) != Origin::initial)
+    initial_weights(run);
   rehearse_trainings(run);
 }
 

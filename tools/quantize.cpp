@@ -1,9 +1,10 @@
 // pare quantize FILE: calibrate or train, then lower to integers.
 #include "compress/quantize/quantize.h"
 #include "autograd/graph_file.h"
+#include "core/json.h"
 #include "datasets/loader.h"
+#include "optim/history.h"
 #include "tools/compress_report.h"
-#include "tools/history.h"
 #include "tools/training.h"
 #include "tools/usage.h"
 
@@ -31,6 +32,7 @@ struct QuantizeCommand {
           "--bits {} --activation-bits {}: 8 and 8 are supported", bits, activation_bits);
     if (method == "ptq") common.refuse(of_training, "--method ptq, which trains nothing");
     Graph graph = open_model(file);
+    check_float(graph, file);
     const Dataset data = open_data(common, graph);
     note_excess(common, "--images", images, data.train.size(), "training images");
     device = common.device_for(graph, Use::training);
@@ -42,18 +44,18 @@ struct QuantizeCommand {
     run_files().may_replace(file, FileKind::model);
     run_files().reads(flags.teacher, "the teacher");
     run_files().writes(out, "--out", FileKind::model);
-    if (method == "ptq" && known_untrained(graph)) keep_trained(out);
+    if (method == "ptq" && origin_of(graph) == Origin::initial) keep_trained(out);
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));
     to_device(graph, device);  // the ranges too
     for (const std::string& name : done.left_float)
       note(common, "note: '{}' has no integer form yet and stays in floats", name);
     if (method == "qat") train(graph, data);
-    add_history(graph, {{"did", "quantize"},
-                        {"method", method},
-                        {"weight_bits", bits},
-                        {"activation_bits", activation_bits},
-                        {"observer", observer}});
+    add_history(graph, to_text({{"did", "quantize"},
+                                {"method", method},
+                                {"weight_bits", bits},
+                                {"activation_bits", activation_bits},
+                                {"observer", observer}}));
     Graph integers = lower(graph);
     save_graph(integers, out);
     to_device(integers, device);

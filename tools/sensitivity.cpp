@@ -1,4 +1,5 @@
 // pare sensitivity FILE: what each layer loses when it alone is pruned.
+#include "compress/quantize/quantize.h"
 #include "optim/interrupt.h"
 #include "optim/progress.h"
 #include "tools/command.h"
@@ -29,6 +30,7 @@ struct SensitivityCommand {
       common.refuse({"--sparsities"}, "--structure " + structure + ", which has one of its own");
     const auto criterion = make_criterion(method, common.seed);
     Graph graph = open_model(file);
+    check_float(graph, file);
     run_files().writes(svg, "--svg", FileKind::svg);
     const Dataset data = open_data(common, graph);
     check(data.holdout > 0, ErrorCode::bad_input,

@@ -8,7 +8,7 @@
 #include "core/json.h"
 #include "core/thread_pool.h"
 #include "layers/zoo.h"
-#include "tools/history.h"
+#include "optim/history.h"
 #include "tools/summary.h"
 #include "tools/training.h"
 #include "tools/usage.h"
@@ -59,7 +59,7 @@ struct TrainCommand {
     TrainOptions options = default_recipe(name, begun.data);
     apply_flags(flags, common, graph, options);
     options.out = training_output(common, model, begun.is_file ? "-trained" : "", flags.teacher);
-    if (options.epochs == 0 && (!begun.is_file || known_untrained(graph)))
+    if (options.epochs == 0 && (!begun.is_file || origin_of(graph) == Origin::initial))
       keep_trained(options.out);
     if (images > 0) options.task = with_images(options.task, images);
     note_excess(common, "--images", images, begun.data.train.size(), "training images");
@@ -68,7 +68,6 @@ struct TrainCommand {
     const Device device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     to_device(graph, device);
-    add_history(graph, {{"did", "train"}, {"epochs", options.epochs}, {"seed", common.seed}});
     if (options.epochs == 0) return save_untrained(graph, data, options);
     Trainer trainer(graph, data, options);
     set_task_loss(trainer, options.task, graph);
@@ -116,7 +115,7 @@ struct TrainCommand {
     const int64_t before = checkpoint.options.epochs, epochs = *flags.epochs;
     if (epochs == before && !checkpoint.finished()) return;
     extend(checkpoint, epochs);
-    add_history(checkpoint.graph, {{"did", "train"}, {"epochs", epochs - before}});
+    add_history(checkpoint.graph, to_text({{"did", "train"}, {"epochs", epochs - before}}));
     note(common,
          "note: the {} finished epochs get {} more, with a schedule of their own: this is not the "
          "run of {} epochs",
@@ -125,6 +124,7 @@ struct TrainCommand {
 
   // The network as it is before its first step.
   void save_untrained(Graph& graph, const Dataset& data, const TrainOptions& options) const {
+    evaluate(graph, data.test, data.preprocessing);  // answers, or is not saved
     save_graph(graph, options.out);
     print(graph, data, {}, {}, options);
   }
@@ -183,7 +183,9 @@ Graph new_model(const std::string& model, const Dataset& data, uint64_t seed) {
   const Shape image = data.train.shape();
   const auto net =
       make_model(model, {image[0], image[1], image[2]}, int64_t(data.classes.size()), seed);
-  return capture(*net, Tensor::zeros({1, image[0], image[1], image[2]}));
+  Graph graph = capture(*net, Tensor::zeros({1, image[0], image[1], image[2]}));
+  record_initialization(graph, seed);
+  return graph;
 }
 
 void add_train(CLI::App& app) {

@@ -4,6 +4,7 @@
 #include "autograd/ops.h"
 #include "compress/distill/distill.h"
 #include "compress/prune/structured/norm_penalty.h"
+#include "compress/quantize/quantize.h"
 #include "core/backend.h"
 #include "core/file_io.h"
 #include "core/fingerprint.h"
@@ -227,6 +228,7 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   s.is_file = names_file(model);
   if (s.is_file) {
     s.graph = open_model(model);
+    check_float(s.graph, model);
     s.data = open_data(common, s.graph);
     return s;
   }

@@ -1,7 +1,9 @@
 #include "compress/distill/distill.h"
 
 #include <cmath>
+#include <utility>
 
+#include "autograd/blame.h"
 #include "autograd/ops.h"
 #include "compress/distill/soft_target_loss.h"
 #include "optim/model_facts.h"
@@ -52,23 +54,30 @@ ChannelMap map_between(const Preprocessing& student, const Preprocessing& teache
   return {Tensor::from(factor, {1, channels, 1, 1}), Tensor::from(offset, {1, channels, 1, 1})};
 }
 
+// The network in evaluation mode; see teacher_for for what it looks at.
+Teacher ask(std::shared_ptr<Graph> network) {
+  return [network = std::move(network), looked = false](const Tensor& images) mutable {
+    const Tensor answer = (*network)(images, Mode::eval);
+    if (answer.device() == Device{} || !std::exchange(looked, true))
+      check_answer(*network, images, answer, "the teacher");
+    return answer;
+  };
+}
+
 }  // namespace
 
 Teacher teacher_for(Graph& teacher, const Graph& student) {
-  const auto network = std::make_shared<Graph>(teacher.share());
+  Teacher network = ask(std::make_shared<Graph>(teacher.share()));
   const auto own = preprocessing_of(student), other = preprocessing_for(teacher, student);
   check(own || !preprocessing_of(teacher), ErrorCode::bad_input,
         "the student does not say how its images are preprocessed, the teacher does; make the "
         "student's Trainer first, or describe_model(student, ...)");
   ChannelMap map;
   if (own && other) map = map_between(*own, *other, own->size[0]);
-  if (!map.factor.defined())
-    return [network](const Tensor& images) { return (*network)(images, Mode::eval); };
+  if (!map.factor.defined()) return network;
   const Device device = device_of(teacher);
-  return [network, factor = map.factor.to(device),
-          offset = map.offset.to(device)](const Tensor& images) {
-    return (*network)(add(mul(images, factor), offset), Mode::eval);
-  };
+  return [network, factor = map.factor.to(device), offset = map.offset.to(device)](
+             const Tensor& images) { return network(add(mul(images, factor), offset)); };
 }
 
 LossFn distillation_loss(Graph& teacher, const Graph& student, const DistillOptions& options) {

@@ -31,6 +31,8 @@ LossFn distillation_loss(Teacher teacher, const DistillOptions& options);
 
 // `teacher` as a function of batches preprocessed as `student` says, whose images are of its data's
 // kind. Throws Error{bad_input} where the pixels of one cannot be turned into those of the other.
+// So does the function, naming the layer, where the teacher's answers are not finite: it looks at
+// every one on the CPU, and elsewhere, where looking takes a wait, at the first.
 Teacher teacher_for(Graph& teacher, const Graph& student);
 
 // Throws Error{bad_input} unless both take the same images and have the same classes.

@@ -96,6 +96,7 @@ void Grasp::prepare(Graph& graph, const std::vector<Batch>& batches) {
   Graph copy = double_copy(graph);
   const ByWeight g = mean_gradient(copy, batches);
   const double size = norm(g);
+  check(std::isfinite(size), ErrorCode::bad_input, "grasp: the gradient is not finite");
   check(size > 0, ErrorCode::bad_input, "grasp: the gradient is zero");
   const double h = 1e-4 * norm(values(copy)) / size;
   move(copy, g, h);

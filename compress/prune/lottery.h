@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "optim/hook.h"
 
@@ -29,16 +30,22 @@ class RememberStep : public TrainHook {
   std::optional<Graph> graph_;
 };
 
-// Gives `graph` the values and buffers of `to`, a network of the same parameters. Masks of `graph`
-// stay; what they drop is zero. The optimizer's state is forgotten. Throws Error{usage} where the
-// networks have not as many parameters and buffers, or one of them another shape, with its name;
-// then nothing has changed.
+// The network as it was before its first training, made again from what its history says
+// (optim/history.h): the seed, checked against the hash of the weights that it began with. Throws
+// Error{bad_input} where that cannot be: no history, weights of another seed, a network that is not
+// in layers/zoo.h or was made smaller since. `name` is used in messages.
+Graph initial_network(const Graph& graph, const std::string& name);
+
+// Gives `graph` the values and buffers of `to`, a network of the same parameters, and its history
+// of trainings. Masks of `graph` stay; what they drop is zero. The optimizer's state is forgotten.
+// Throws Error{usage} where the networks have not as many parameters and buffers, or one of them
+// another shape, with its name; then nothing has changed.
 void rewind(Graph& graph, Graph& to);
 
 // Gives `graph` fresh weights as a new network has them: parameters of two axes and more from
 // N(0, gain / fan_in), biases of layers 0, scales of norms 1 and shifts 0, running means 0 and
 // variances 1. Other vectors (of a user's op, whose start nothing tells) stay. Masks stay. The
-// optimizer's state is forgotten.
+// optimizer's state and the trainings in its history are forgotten.
 void reinitialize(Graph& graph, uint64_t seed, double gain = 1);
 
 }  // namespace pare

@@ -5,6 +5,8 @@
 #include <limits>
 #include <span>
 
+#include "optim/check_network.h"
+
 namespace pare {
 namespace {
 
@@ -214,6 +216,7 @@ std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
         "prune: sparsity {}, expected a share between 0 and 1", options.sparsity);
   check(options.floor >= 0 && options.floor <= 1,
         "prune: floor {}, expected a share between 0 and 1", options.floor);
+  check_initialized(graph, "prune");
   std::vector<Layer> layers;
   const double least = options.floor * (1 - options.sparsity);
   for (const PrunableWeight& w : prunable_weights(graph)) {

@@ -47,8 +47,8 @@ struct PrunedLayer {
 // best, a shorter last run in proportion, rounded up. What a mask drops already stays dropped, in
 // whatever structure: within blocks and runs that are kept, too. All masks are frozen afterwards,
 // soft ones among them. Throws Error{usage} where the sparsity lies outside 0..1, the floor forbids
-// it, or scores are not f32 of the weight's shape; Error{bad_input} where a score is not finite or
-// nothing can be pruned. Then no mask has changed.
+// it, the network was never initialized, or scores are not f32 of the weight's shape;
+// Error{bad_input} where a score is not finite or nothing can be pruned. Then no mask has changed.
 std::vector<PrunedLayer> prune(Graph& graph, const Criterion& criterion,
                                const PruneOptions& options = {});
 

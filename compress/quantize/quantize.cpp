@@ -128,6 +128,17 @@ class Lowering {
 
 }  // namespace
 
+void check_float(const Graph& graph, const std::string& name) {
+  for (const GraphNode& node : graph.nodes) {
+    const bool fake = node.op == &fake_quant_dense_op();
+    check(
+        !fake && node.op != &int8_dense_op(), ErrorCode::bad_input,
+        "{} is {} network: '{}' has weights of 8 bits; train or prune the float model that it was "
+        "made from, then quantize that",
+        name, fake ? "a fake-quantized" : "an integer", node.name);
+  }
+}
+
 QuantizeReport quantize(Graph& graph, const std::map<std::string, ObservedRange>& ranges) {
   QuantizeReport report;
   for (const GraphNode& node : graph.nodes)

@@ -16,6 +16,10 @@ struct QuantizeReport {
   std::vector<std::string> left_float;  // nodes with weights that have no integer form yet
 };
 
+// Throws Error{bad_input} where a layer is fake-quantized or computes in integers: training,
+// pruning and quantizing begin with the float model. `name` begins the sentence.
+void check_float(const Graph& graph, const std::string& name);
+
 // Replaces every dense node by fake_quant_dense, with one range per value shared by its maker and
 // its readers: input of the first layer of a chain, and every layer's output (after its ReLU,
 // logits too). `ranges` come from calibrate(). Throws Error{bad_input} where the graph is quantized

@@ -59,17 +59,20 @@ Status cross_entropy_backward(const KernelArgs& args) {
   });
 }
 
-// How many rows of inputs[0] are largest (the first of equals) at the label, inputs[1]; f64.
+// How many rows of inputs[0] are largest (the first of equals) at the label, inputs[1]; f64, NaN
+// where an element of inputs[0] is not finite.
 Status count_correct(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &labels = args.inputs[1];
   return for_float(x.dtype, [&]<class T>(T) {
     const int64_t classes = x.dims[1];
     int64_t correct = 0;
+    T wrong = T(0);  // x * 0 is NaN for what is not finite, and NaN survives a sum
     for (int64_t i = 0; i < x.dims[0]; ++i) {
       const T* row = x.as<T>() + i * classes;
       correct += std::max_element(row, row + classes) - row == labels.as<int32_t>()[i];
+      for (int64_t j = 0; j < classes; ++j) wrong += row[j] * T(0);
     }
-    *args.outputs[0].as<double>() = double(correct);
+    *args.outputs[0].as<double>() = double(correct) + double(wrong);
   });
 }
 

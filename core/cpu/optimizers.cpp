@@ -1,9 +1,9 @@
 // Kernel rows of the optimizers: one pass over value, gradient and slots of all parameters.
 //
 // check_gradients writes a verdict, f64 [2]: the factor that clips the gradients, and why there is
-// no step (0: there is one; -1: the loss is above `most` or NaN; i: gradient i, counted from 1, is
-// not finite), which stays until someone clears it. A step takes the verdict and a mask (u8, or
-// absent) for each parameter in, and the tensors of the parameters out, one parameter after
+// no step (0: there is one; -1: the loss is above `most` or not finite; i: gradient i, counted from
+// 1, is not finite), which stays until someone clears it. A step takes the verdict and a mask (u8,
+// or absent) for each parameter in, and the tensors of the parameters out, one parameter after
 // another; it changes nothing where the verdict says so. Where the mask is 0 all tensors are
 // exactly 0 afterwards. A kept step takes the verdict, the mask and its pattern
 // (core/sparse_pattern.h) of one parameter whose tensors are zero wherever the mask is.
@@ -60,7 +60,8 @@ Status check_gradients(const KernelArgs& args) {
   };
   if (const TensorArg& loss = args.inputs[0]; loss.data)
     typed(loss, [&]<class T>(T) {
-      if (!(double(*loss.as<T>()) <= args.attrs->real("most"))) verdict[1] = -1;
+      const auto value = double(*loss.as<T>());
+      if (!std::isfinite(value) || value > args.attrs->real("most")) verdict[1] = -1;
     });
   for (int i = 1; i < args.output_count && verdict[1] == 0; ++i)
     typed(args.outputs[i], [&]<class T>(T) {

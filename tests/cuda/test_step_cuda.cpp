@@ -156,7 +156,8 @@ TEST_CASE("results of a step are fetched together") {
   }
 }
 
-TEST_CASE("correct answers are counted as on the CPU, equals and NaN included") {
+TEST_CASE(
+    "correct answers are counted as on the CPU, equals included; NaN where one is not finite") {
   for (const Device device : cuda_devices())
     for (const int64_t classes : {1, 2, 10, 33, 100}) {
       const int64_t n = 301;
@@ -164,12 +165,17 @@ TEST_CASE("correct answers are counted as on the CPU, equals and NaN included") 
       for (int64_t i = 0; i < n; ++i) {
         float* row = x.data<float>() + i * classes;
         y.data<int32_t>()[i] = int32_t(std::max_element(row, row + classes) - row);
-        if (i % 5 == 1) row[i % classes] = NAN;
         if (i % 5 == 2) std::fill(row, row + classes, float(i));
         if (i % 7 == 3) y.data<int32_t>()[i] = int32_t(i % classes);
-        if (i % 35 == 4) std::fill(row, row + classes, -INFINITY);
       }
       CHECK(count_correct(x.to(device), y).item() == count_correct(x, y).item());
+      for (const float wrong : {NAN, INFINITY, -INFINITY})
+        for (const int64_t place : {int64_t(0), 150 * classes - 1, 301 * classes - 1}) {
+          Tensor bad = x.clone();
+          bad.data<float>()[place] = wrong;
+          CHECK(std::isnan(count_correct(bad.to(device), y).item()));
+          CHECK(std::isnan(count_correct(bad, y).item()));
+        }
     }
 }
 

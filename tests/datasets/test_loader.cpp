@@ -61,7 +61,8 @@ TEST_CASE("every example comes once an epoch, preprocessed, in an order of its o
   CHECK(epoch(ordered, 4).indices == std::vector<int64_t>{0, 1, 2, 3, 4});
 }
 
-TEST_CASE("a part of a set keeps its pixels and its augmentation when it has the indices of the whole") {
+TEST_CASE(
+    "a part of a set keeps its pixels and its augmentation when it has the indices of the whole") {
   const Split split = hold_out(numbered(50), 0.2);
   REQUIRE(split.train_indices.size() == 40);
   const auto of = [&](std::vector<int64_t> indices) {

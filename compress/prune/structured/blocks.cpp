@@ -1,7 +1,9 @@
 #include "compress/prune/structured/blocks.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "autograd/blame.h"
 #include "autograd/ops.h"
 #include "autograd/ops/builtin.h"
 
@@ -116,6 +118,7 @@ std::vector<RemovedBlock> prune_blocks(Graph& graph, const std::vector<Batch>& b
   check(count >= 0 && count <= int(all.size()),
         "prune: {} blocks to remove, the network has {} with an identity shortcut", count,
         all.size());
+  for (const Batch& b : batches) check_answer(graph, b.images, graph(b.images, Mode::eval));
   std::vector<RemovedBlock> removed;
   for (int i = 0; i < count; ++i) {
     RemovedBlock least;
@@ -123,7 +126,7 @@ std::vector<RemovedBlock> prune_blocks(Graph& graph, const std::vector<Batch>& b
     for (const ResidualBlock& b : residual_blocks(graph)) {
       Graph candidate = without_block(graph, b);
       const double loss = cross_entropy(candidate, batches);
-      if (!least.name.empty() && !(loss < least.loss)) continue;
+      if (!least.name.empty() && !(loss < least.loss) && !std::isnan(least.loss)) continue;
       least = {b.name, loss};
       best = std::move(candidate);
     }

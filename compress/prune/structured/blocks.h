@@ -30,7 +30,7 @@ struct RemovedBlock {
 };
 // Removes `count` blocks, one at a time: the one without which the cross entropy of the labelled
 // batches is least (evaluation mode). Throws Error{usage} where the network has fewer blocks, and
-// without batches.
+// without batches; Error{bad_input} where its answers are not finite.
 std::vector<RemovedBlock> prune_blocks(Graph& graph, const std::vector<Batch>& batches, int count);
 
 }  // namespace pare

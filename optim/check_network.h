@@ -1,0 +1,16 @@
+// What a network must be before it is trained or compressed.
+#pragma once
+
+#include "autograd/graph.h"
+
+namespace pare {
+
+// Throws Error{usage} where every weight of two or more axes is zero, as layers are made: nothing
+// but the last bias would learn. `what` begins the sentence. A layer of zeros beside others is
+// fine, and so is a network without such weights.
+void check_initialized(Module& network, const char* what);
+
+// Throws Error{bad_input} where a layer computes in integers, through which no gradient passes.
+void check_differentiable(const Graph& graph, const char* what);
+
+}  // namespace pare
