@@ -20,7 +20,8 @@ bool all_zero(const Tensor& tensor) {
 void check_initialized(Module& network, const char* what) {
   bool any = false;
   for (const Param& p : parameters(network)) {
-    const Tensor w = p.masked_value();
+    if (p.inner().mask_kind != MaskKind::none) return;  // it was pruned, to nothing perhaps
+    const Tensor w = p.inner().value;
     if (w.rank() < 2 || w.elements() == 0 || !is_float(w.dtype())) continue;
     if (!all_zero(w)) return;
     any = true;

@@ -7,7 +7,7 @@ namespace pare {
 
 // Throws Error{usage} where every weight of two or more axes is zero, as layers are made: nothing
 // but the last bias would learn. `what` begins the sentence. A layer of zeros beside others is
-// fine, and so is a network without such weights.
+// fine, and so are a network without such weights and one with masks.
 void check_initialized(Module& network, const char* what);
 
 // Throws Error{bad_input} where a layer computes in integers, through which no gradient passes.
