@@ -83,7 +83,7 @@ TEST_CASE("a trained network is not replaced by one that is not, unless that is 
   REQUIRE(run(f, "train mlp --epochs 1 --out m.pare" + small).code == 0);
   REQUIRE(run(f, "train mlp --epochs 0 --out u.pare" + small).code == 0);
   const auto trained = bytes_of(f.path / "m.pare");
-  for (const std::string command :
+  for (const std::string& command :
        {"train lenet5 --epochs 0 --out m.pare" + small, "prune mlp --epochs 0 --out m.pare" + small,
         "prune u.pare --epochs 0 --out m.pare" + small, "quantize u.pare --out m.pare" + small}) {
     CAPTURE(command);

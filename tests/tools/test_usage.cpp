@@ -166,7 +166,7 @@ TEST_CASE("names reach a terminal without what it obeys") {
   if (!have_tool()) return;
   const Folder f;
   const std::string name = "'\x1b]0;x\x07\x1b[2J\xc2\x9b.pare'";
-  for (const std::string args : {"eval " + name, "summary " + name, "train mlp --teacher " + name})
+  for (const std::string& args : {"eval " + name, "summary " + name, "train mlp --teacher " + name})
     CHECK(failure(f, args, 2).find("\\u001b]0;x\\u0007\\u001b[2J\\u009b.pare") !=
           std::string::npos);
   const Outcome o = run(f, std::string(train) + "--out " + name, true);
