@@ -35,7 +35,8 @@ constexpr Slip slips[] = {
     {"a file that was cut while it was copied", "eval cut.pare"},
     {"a network that answers NaN", "eval nan.pare"},
     {"pictures of another size", "eval m.pare --data npz:small.npz"},
-    {"floats where the model was trained on bytes", "eval m.pare --data npz:floats.npz"},
+    {"pictures standardized already, for a model trained on bytes",
+     "eval m.pare --data npz:floats.npz"},
     {"channels last, where the first axis may be meant", "data show npz:bands.npz --count 0"},
     {"dark digits on white, for a model of light on dark", "predict m.pare paper.png"},
     {"a photograph that is no PNG", "predict m.pare photo.jpg"},
@@ -94,13 +95,13 @@ void draw(const Folder& f) {
     other += char(9 - label);
   }
   for (const uint8_t p : pixels) {
-    const float x = float(p) / 255;
+    const float x = (float(p) / 255 - 0.13f) / 0.31f;
     floats.append(reinterpret_cast<const char*>(&x), sizeof x);
   }
   write_npz(f.path / "mine.npz", "|u1", "28, 28", bytes, labels);
   write_npz(f.path / "floats.npz", "<f4", "28, 28", floats, labels);
   write_npz(f.path / "small.npz", "|u1", "16, 16", bytes.substr(0, size_t(count) * 256), labels);
-  write_npz(f.path / "bands.npz", "|u1", "14, 14, 4", bytes, labels);
+  write_npz(f.path / "bands.npz", "|u1", "14, 7, 8", bytes, labels);
   write_npz(f.path / "run.npz", "|u1", "28, 28", bytes, labels);
   REQUIRE(run(f, "train mlp --data mnist --images 200 --epochs 1 --out m.pare").code == 0);
   REQUIRE(run(f, "quantize m.pare --out int8.pare").code == 0);

@@ -87,7 +87,7 @@ TEST_CASE("predict refuses what is no classifier of images, and overwrites nothi
       {"predict maps.pare a.png", 2, "no scores of classes"},
       {"predict pixels.pare a.png --show ./a.png", 1, "overwrite"},
       {"predict pixels.pare a.png --show pixels.pare", 1, "overwrite"},
-      {"predict pixels.pare a.png b.png --show no/such/x.png", 5, "No such file"},
+      {"predict pixels.pare a.png b.png --show no/such/x.png", 5, "no folder no/such/"},
   };
   for (const Mistake& c : cases) check_mistake(f, c);
   const json one = result(f, "predict pixels.pare a.png --show b.png", {"show"})["predictions"][0];

@@ -85,7 +85,8 @@ TEST_CASE("a trained network is not replaced by one that is not, unless that is 
   const auto trained = bytes_of(f.path / "m.pare");
   for (const std::string& command :
        {"train lenet5 --epochs 0 --out m.pare" + small, "prune mlp --epochs 0 --out m.pare" + small,
-        "prune u.pare --epochs 0 --out m.pare" + small, "quantize u.pare --out m.pare" + small}) {
+        "prune u.pare --epochs 0 --out m.pare" + small,
+        std::string("quantize u.pare --out m.pare --data mnist")}) {
     CAPTURE(command);
     const Outcome o = run(f, command, true);
     CAPTURE(o.out);
