@@ -28,6 +28,31 @@ constexpr bool has_mma = false;
 constexpr bool has_mma = true;
 #endif
 
+// A factor as tensor cores take it: to_tf32 and BFloat16 in the GPU's own instructions. One of
+// cvt.rna.tf32 is four on sm_90; tensor cores do not look at the lowest 13 bits, so two do, and
+// leave those bits as they come.
+PARE_DEVICE inline uint32_t round_tf32(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t bits;
+  asm("{.reg .pred number; mov.b32 %0, %1; setp.num.f32 number, %1, %1; @number add.u32 %0, %0, "
+      "0x1000;}"
+      : "=r"(bits)
+      : "f"(x));
+  return bits;
+#else
+  return to_tf32(x);
+#endif
+}
+PARE_DEVICE inline BFloat16 round_bf16(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  BFloat16 y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+#else
+  return BFloat16(x);
+#endif
+}
+
 #if defined(__CUDACC__)
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800

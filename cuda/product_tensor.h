@@ -9,14 +9,14 @@ namespace pare::cuda {
 // What tensor cores multiply: tf32 in words of its own, bf16 two to a word.
 struct Tf32 {
   using Stored = uint32_t;
-  PARE_DEVICE static Stored round(float x) { return to_tf32(x); }
+  PARE_DEVICE static Stored round(float x) { return round_tf32(x); }
   PARE_DEVICE static void step(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     mma_tf32(d, a, b);
   }
 };
 struct Bf16 {
   using Stored = BFloat16;
-  PARE_DEVICE static Stored round(float x) { return BFloat16(x); }
+  PARE_DEVICE static Stored round(float x) { return round_bf16(x); }
   PARE_DEVICE static void step(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     mma_bf16(d, a, b);
   }

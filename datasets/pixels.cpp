@@ -63,8 +63,9 @@ std::string to_string(const PixelRange& r) {
 
 PixelRange observe_pixels(std::span<const Tensor> parts) {
   Values v;
-  for (const Tensor& t : parts) {
-    if (!t.defined()) continue;
+  for (const Tensor& part : parts) {
+    if (!part.defined()) continue;
+    const Tensor t = part.to(Device{});
     check(t.dtype() == DType::u8 || t.dtype() == DType::f32,
           "images are {}, expected u8 or f32 elements", t.dtype());
     if (t.dtype() == DType::u8)

@@ -17,16 +17,16 @@ bool all_zero(const Tensor& tensor) {
 
 }  // namespace
 
-void check_initialized(Module& network, const char* what) {
-  bool any = false;
+void check_initialized(Module& network, const char* what, int may_be_zero) {
+  int zero = 0;
   for (const Param& p : parameters(network)) {
     if (p.inner().mask_kind != MaskKind::none) return;  // it was pruned, to nothing perhaps
     const Tensor w = p.inner().value;
     if (w.rank() < 2 || w.elements() == 0 || !is_float(w.dtype())) continue;
     if (!all_zero(w)) return;
-    any = true;
+    ++zero;
   }
-  check(!any,
+  check(zero <= may_be_zero,
         "{}: every weight of the network is zero, as its layers were made; call "
         "initialize(network, seed) first",
         what);

@@ -7,6 +7,7 @@
 #include "core/cpu/isa.h"
 #include "core/file_io.h"
 #include "core/json.h"
+#include "optim/history.h"
 #include "optim/trainer.h"
 
 namespace pare {
@@ -172,6 +173,9 @@ void extend(Checkpoint& c, int64_t epochs) {
       c.state.epoch + 1, c.options.epochs);
   check(epochs > c.options.epochs, "the run has {} epochs already, so --epochs {} adds none",
         c.options.epochs, epochs);
+  add_history(
+      c.graph,
+      to_text({{"did", "train"}, {"epochs", epochs - c.options.epochs}, {"seed", c.options.seed}}));
   c.state.schedule_epoch = c.options.epochs;
   c.options.epochs = epochs;
 }

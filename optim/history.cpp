@@ -52,7 +52,15 @@ void record_initialization(Graph& graph, uint64_t seed) {
 }
 
 void record_training(Graph& graph, int64_t epochs, uint64_t seed) {
-  add(graph, {{"did", "train"}, {"epochs", epochs}, {"seed", seed}, {"from", weights_hash(graph)}});
+  Json entry = {{"did", "train"}, {"epochs", epochs}, {"seed", seed}};
+  const auto params = parameters(graph);
+  const bool masked = std::any_of(params.begin(), params.end(), [](const Param& p) {
+    return p.inner().mask_kind != MaskKind::none;
+  });
+  // No new network could have the hash of weights under masks. `from` is there all the same: it
+  // tells that the entry is one of a training.
+  entry["from"] = masked ? std::string() : weights_hash(graph);
+  add(graph, std::move(entry));
 }
 
 void forget_last_training(Graph& graph) {
@@ -62,7 +70,7 @@ void forget_last_training(Graph& graph) {
       history.erase(i);
       break;
     }
-  graph.set_metadata(key, to_text(history));
+  graph.set_metadata(key, history.empty() ? std::string() : to_text(history));
 }
 
 void rewind_history(Graph& graph, const Graph& to) {
@@ -93,15 +101,19 @@ int64_t trained_epochs(const Graph& graph) {
 }
 
 std::optional<InitialWeights> initial_weights_of(const Graph& graph) {
+  // The seed stands with what drew the weights, their hash with the first training of them.
+  std::optional<InitialWeights> found;
   for (const Json& entry : history_of(graph)) {
-    if (!entry.is_object() || !entry.contains("seed") || !entry["seed"].is_number_unsigned())
-      continue;
-    InitialWeights from{entry["seed"].get<uint64_t>()};
+    if (!entry.is_object() || !(found ? of_weights(entry) : entry.contains("seed"))) continue;
+    if (!found) {
+      if (!entry["seed"].is_number_unsigned()) continue;
+      found = InitialWeights{entry["seed"].get<uint64_t>()};
+    }
     if (entry.contains("from") && entry["from"].is_string())
-      from.hash = entry["from"].get<std::string>();
-    return from;
+      found->hash = entry["from"].get<std::string>();
+    if (did(entry, "train")) break;
   }
-  return std::nullopt;
+  return found;
 }
 
 std::string weights_hash(Graph& graph) {

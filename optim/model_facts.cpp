@@ -222,7 +222,8 @@ Preprocessing settle_preprocessing(Graph& graph, const Dataset& data, double hol
 
 void check_preprocessing(const Graph& graph, const Preprocessing& used) {
   auto model = preprocessing_of(graph);
-  if (!model) return;
+  if (!model || !model->size.rank()) return;
+  used.check_channels(model->size[0]);
   if (used.pixels && model->pixels) model = model->for_pixels(*used.pixels, model->size[0]);
   // Half a grey level of bytes, in deviations of the network's input.
   const PixelRange range = used.pixels.value_or(PixelRange{});

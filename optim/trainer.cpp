@@ -145,7 +145,7 @@ void Trainer::relies_on(const std::string& what, uint64_t fingerprint) {
   if (added || known->second == fingerprint) return;
   const std::string file = file_ ? file_->name() : "the run";
   fail(ErrorCode::bad_input,
-       "{} cannot go on: its {} changed since it was written. Put back what it learned from, or "
+       "{} cannot go on: its {} changed since it was written. Put back what it began with, or "
        "begin a run of its own with its network (pare train {} --out NEW.pare)",
        file, what, file);
 }
@@ -173,14 +173,17 @@ void Trainer::on_step(std::function<void(int64_t, int64_t)> f) {
 }
 
 void Trainer::explain_divergence(const Batch& batch, double loss) {
+  const PrecisionScope precision(precision_);
   Graph copy = graph_.clone();  // keeps the buffers as they are
   const bool answers = std::isfinite(loss) || !all_finite(copy(batch.images, Mode::train));
   const std::string why = answers ? blame(copy, batch.images, Mode::train)
                                   : "the network's answers are finite: it is the loss itself";
-  if (state_.step == 0)
+  if (state_.step == 0) {
+    forget_last_training(graph_);
     fail(ErrorCode::diverged,
          "training cannot begin: the loss of the first step is {}, and {}; no weight was changed",
          loss, why);
+  }
   fail(ErrorCode::diverged,
        "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and {}; no "
        "weight was changed in this step. Lower the learning rate ({}) or clip the gradients",
@@ -188,6 +191,7 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
 }
 
 void Trainer::explain_answers(const Batch& batch) {
+  const PrecisionScope precision(precision_);
   Graph copy = graph_.clone();
   fail(ErrorCode::diverged,
        "training diverged in epoch {}, step {}: answers are not finite, and {}. Lower the learning "
@@ -295,9 +299,17 @@ void Trainer::finish_epoch(const Batch& last) {
                 .rate = optimizer_->rate(),
                 .sparsity = masked_share(graph_)};
   for (const auto& hook : hooks_) hook->before_evaluation(graph_);
-  keep_if_best(r);
-  for (auto hook = hooks_.rbegin(); hook != hooks_.rend(); ++hook)
-    (*hook)->after_evaluation(graph_);
+  const auto restore = [&] {
+    for (auto hook = hooks_.rbegin(); hook != hooks_.rend(); ++hook)
+      (*hook)->after_evaluation(graph_);
+  };
+  try {
+    keep_if_best(r);
+  } catch (...) {  // the network is left as it trains
+    restore();
+    throw;
+  }
+  restore();
   r.seconds = state_.seconds;
   state_.report.epochs.push_back(r);
   ++state_.epoch;
@@ -309,9 +321,9 @@ void Trainer::finish_epoch(const Batch& last) {
 
 TrainReport Trainer::run() {
   Progress progress(options_.quiet);
-  if (saves()) rely_on_data();
+  if (saves() && fingerprints_.empty()) rely_on_data();
   if (state_.step == 0) {
-    check_initialized(graph_, "training");
+    check_initialized(graph_, "training", 1);
     record_training(graph_, options_.epochs, options_.seed);
   }
   for (const auto& hook : hooks_) hook->start(moment());

@@ -32,7 +32,8 @@ struct DistillCommand {
     note(common, "teacher {}: test accuracy {}; student {}: alpha {}, temperature {}",
          flags.teacher, percent(of_teacher.accuracy), model, flags.alpha, flags.temperature);
     const TrainReport report = run_training(trainer, resume_command(common, "train", options.out));
-    const Evaluation test = evaluate(student, data.test, data.preprocessing);
+    const Evaluation test =
+        evaluate(student, data.test, data.preprocessing, 250, ErrorCode::diverged);
     Json json = facts_of_training(student, data, report, trainer.recorded(), test, options.out);
     json["teacher_accuracy"] = of_teacher.accuracy;
     print_result(common, json,

@@ -40,7 +40,7 @@ std::string why_as_long(const LayerTime& t, const NodeSummary* before, const Nod
 
 void count_weights(const Graph& graph, std::vector<LayerSpeed>& layers) {
   for (const PrunableWeight& w : prunable_weights(graph)) {
-    const auto values = w.param.value().to_vector<float>();
+    const auto values = w.param.masked_value().to_vector<float>();
     for (LayerSpeed& l : layers) {
       if (l.node != w.node) continue;
       l.weights = int64_t(values.size());

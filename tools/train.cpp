@@ -115,7 +115,6 @@ struct TrainCommand {
     const int64_t before = checkpoint.options.epochs, epochs = *flags.epochs;
     if (epochs == before && !checkpoint.finished()) return;
     extend(checkpoint, epochs);
-    add_history(checkpoint.graph, to_text({{"did", "train"}, {"epochs", epochs - before}}));
     note(common,
          "note: the {} finished epochs get {} more, with a schedule of their own: this is not the "
          "run of {} epochs",
@@ -146,12 +145,14 @@ struct TrainCommand {
 
   void finish(Trainer& trainer, Graph& graph, const Dataset& data, const TrainOptions& options) {
     const TrainReport report = run_training(trainer, resume_command(common, "train", options.out));
-    print(graph, data, report, trainer.recorded(), options);
+    print(graph, data, report, trainer.recorded(), options, ErrorCode::diverged);
   }
 
+  // `not_finite`: the code where the saved network's answers are not finite.
   void print(Graph& graph, const Dataset& data, const TrainReport& report,
-             const RecordedStep& recorded, const TrainOptions& options) const {
-    const Evaluation test = evaluate(graph, data.test, data.preprocessing);
+             const RecordedStep& recorded, const TrainOptions& options,
+             ErrorCode not_finite = ErrorCode::bad_input) const {
+    const Evaluation test = evaluate(graph, data.test, data.preprocessing, 250, not_finite);
     print_result(common, facts_of_training(graph, data, report, recorded, test, options.out),
                  fmt::format("test accuracy {} (loss {:.4f}) after epoch {}; saved {} ({})",
                              percent(test.accuracy), test.loss, report.best_epoch, options.out,

@@ -73,7 +73,10 @@ Teacher teacher_for(Graph& teacher, const Graph& student) {
         "the student does not say how its images are preprocessed, the teacher does; make the "
         "student's Trainer first, or describe_model(student, ...)");
   ChannelMap map;
-  if (own && other) map = map_between(*own, *other, own->size[0]);
+  if (own && other) {
+    other->check_channels(own->size[0]);
+    map = map_between(*own, *other, own->size[0]);
+  }
   if (!map.factor.defined()) return network;
   const Device device = device_of(teacher);
   return [network, factor = map.factor.to(device), offset = map.offset.to(device)](

@@ -78,7 +78,7 @@ std::vector<std::string_view> criterion_names();
 // f(w, i) for every element of a weight: what most criteria are.
 template <class F>
 Tensor score_elements(const PrunableWeight& weight, F&& f) {
-  const Tensor w = weight.param.value().to(Device{}).plain().to(DType::f32);
+  const Tensor w = weight.param.masked_value().to(Device{}).plain().to(DType::f32);
   const Tensor scores = Tensor::empty(w.shape());
   for (int64_t i = 0; i < w.elements(); ++i)
     scores.data<float>()[i] = float(f(double(w.data<float>()[i]), i));
