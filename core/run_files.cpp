@@ -22,8 +22,8 @@ struct KindFacts {
 };
 constexpr KindFacts facts_of[] = {{"model of pare", "", "graph"},
                                   {"checkpoint of a training", "", "checkpoint"},
-                                  {"log of a training", "epoch,", nullptr},
-                                  {"SVG picture", "<", nullptr},
+                                  {"log of a training", "epoch,loss,accuracy,", nullptr},
+                                  {"SVG picture", "<svg", nullptr},
                                   {"graph of Graphviz", "digraph", nullptr},
                                   {"PNG picture", "\x89PNG", nullptr}};
 
@@ -34,7 +34,7 @@ bool holds(const std::string& path, FileKind kind) {
   auto file = peek_file(path);
   if (file->size() == 0) return true;
   if (!facts.begin.empty()) {
-    std::array<uint8_t, 8> head{};
+    std::array<uint8_t, 32> head{};
     const size_t n = facts.begin.size();
     if (file->size() < n) return false;
     file->read(0, {head.data(), n});

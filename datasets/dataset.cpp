@@ -126,4 +126,16 @@ Split hold_out(const Examples& examples, double fraction) {
   return split;
 }
 
+PixelRange pixels_of(const Dataset& data) {
+  if (data.train.size() && data.test.size()) {
+    const PixelRange train = observe_pixels(std::vector{data.train.images}),
+                     test = observe_pixels(std::vector{data.test.images});
+    expect(same_unit(train, test), data.name,
+           "the training images are {}, the test images {}; bring both to one unit, or say which "
+           "numbers are black and white (--pixel-range BLACK WHITE)",
+           to_string(train), to_string(test));
+  }
+  return observe_pixels(std::vector{data.train.images, data.test.images});
+}
+
 }  // namespace pare

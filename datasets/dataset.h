@@ -77,6 +77,10 @@ struct Dataset {
   bool named = true;  // `classes` are names; false: they count the labels, for want of names
 };
 
+// What the pixels of both parts are, by all their values. Throws Error{bad_input} naming both where
+// the parts cannot be of one unit.
+PixelRange pixels_of(const Dataset& data);
+
 struct DatasetOptions {
   // Folder that holds the data sets' folders. Empty: $PARE_DATA, then the user's cache
   // ($XDG_CACHE_HOME/pare, else ~/.cache/pare).

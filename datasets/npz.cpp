@@ -58,8 +58,7 @@ std::string axes_of(const Shape& s, const DatasetOptions& options, const std::st
   if (!model.axes.empty()) return model.axes;
   fail(ErrorCode::bad_input,
        "{}: shape {}: channels may be {} (N,C,H,W) or {} (N,H,W,C), and the shape does not tell "
-       "which "
-       "they are; say it with --axes chw or --axes hwc (DatasetOptions::axes)",
+       "which they are; say it with --axes chw or --axes hwc (DatasetOptions::axes)",
        name, s, s[1], s[3]);
 }
 
@@ -169,6 +168,8 @@ std::optional<PixelRange> stated_pixels(const Archive& archive, const DatasetOpt
   expect(std::isfinite(stated->low) && std::isfinite(stated->high) && stated->low < stated->high,
          archive.label(name), "black {} and white {}, expected two numbers, the smaller first",
          stated->low, stated->high);
+  expect(dtype != DType::u8 || (stated->low >= 0 && stated->high <= 255), archive.label(name),
+         "black {} and white {}; the images are bytes, 0 to 255", stated->low, stated->high);
   stated->kind = dtype == DType::u8 ? PixelRange::Kind::bytes : PixelRange::Kind::floats;
   return stated;
 }
@@ -192,7 +193,7 @@ Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name,
     return e;
   };
   Dataset data;
-  data.name = "npz";
+  data.name = "npz:" + name;
   data.train = part("train");
   data.test = part("test");
   int32_t classes = 0;
@@ -203,7 +204,7 @@ Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name,
   data.named = false;
   Preprocessing& p = data.preprocessing = standardize(data.train.images);
   p.pixels = stated_pixels(archive, options, data.train.images.dtype());
-  if (!p.pixels) p.pixels = observe_pixels(std::vector{data.train.images, data.test.images});
+  if (!p.pixels) p.pixels = pixels_of(data);
   p.axes = axes;
   p.size = data.train.shape();
   check_dataset(data);
@@ -211,9 +212,7 @@ Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name,
 }
 
 Dataset read_npz(const std::string& path, const DatasetOptions& options) {
-  Dataset data = parse_npz(read_file(path, max_file_bytes), path, options);
-  data.name = "npz:" + path;
-  return data;
+  return parse_npz(read_file(path, max_file_bytes), path, options);
 }
 
 }  // namespace pare

@@ -42,16 +42,27 @@ bool lies_in(double low, double high, double black, double white) {
 // dark say.
 bool plausible(const PixelRange& data, const PixelRange& unit) {
   return unit.kind == Kind::floats && lies_in(data.low, data.high, unit.low, unit.high) &&
+         data.low <= unit.low + (unit.high - unit.low) / 16 &&  // there is black in pictures
          data.high - data.low >= filled * (unit.high - unit.low);
 }
 
 bool alike(const PixelRange& data, const PixelRange& seen) {
   const double extent = seen.high - seen.low;
   return data.low >= seen.low - extent / 2 && data.high <= seen.high + extent &&
-         data.high - data.low >= extent / 4;
+         data.high - data.low >= extent / 4 &&
+         std::min(data.high, seen.high) - std::max(data.low, seen.low) >=
+             std::min(data.high - data.low, extent) / 2;
 }
 
 }  // namespace
+
+bool same_unit(const PixelRange& a, const PixelRange& b) {
+  if (a.known() && b.known()) return a == b;
+  if (!a.known() && !b.known()) return alike(a, b) && alike(b, a);
+  const PixelRange &known = a.known() ? a : b, &seen = a.known() ? b : a;
+  return lies_in(seen.low, seen.high, known.low, known.high) &&
+         seen.high - seen.low >= filled * (known.high - known.low);
+}
 
 std::string to_string(const PixelRange& r) {
   const auto number = [](double v) { return message("{}", float(v)); };

@@ -30,6 +30,10 @@ PixelRange observe_pixels(std::span<const Tensor> parts);
 // Whether all elements lie in [low, high]; looks no further than the first that does not.
 bool all_within(const Tensor& images, double low, double high);
 
+// Whether images of both ranges can be of one unit: equal black and white, or values of an unknown
+// unit that lie within the known one and fill an eighth of it, or two unknown ones that are alike.
+bool same_unit(const PixelRange& a, const PixelRange& b);
+
 // x -> x * factor + offset, from what `from` calls black and white to what `to` does. Throws
 // Error{bad_input} naming both where that is not known, unless both have the same unknown unit, as
 // far as their values tell: neither goes beyond the other by more than its own extent.

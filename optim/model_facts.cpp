@@ -9,16 +9,20 @@
 namespace pare {
 namespace {
 
-bool speaks_of_bytes(const std::string& data, double scale) {
+// Of a model that does not say what a pixel was: bytes, 0 to 255. Every archive of u8 had that
+// scale; a deviation of few grey levels tells that white was not 255.
+bool speaks_of_bytes(const std::string& data, const Preprocessing& p) {
   static constexpr std::string_view sets[] = {"digits", "mnist", "fashion-mnist", "cifar10",
                                               "cifar100"};
   return std::find(std::begin(sets), std::end(sets), data) != std::end(sets) ||
-         std::abs(scale * 255 - 1) < 1e-9;
+         (std::abs(p.scale * 255 - 1) < 1e-9 &&
+          std::any_of(p.deviation.begin(), p.deviation.end(),
+                      [](double d) { return d > 8.0 / 255; }));
 }
 
 Dataset with_pixels(Dataset data) {
   Preprocessing& p = data.preprocessing;
-  if (!p.pixels) p.pixels = observe_pixels(std::vector{data.train.images, data.test.images});
+  if (!p.pixels) p.pixels = pixels_of(data);
   if (!p.size.rank() && data.train.size()) p.size = data.train.shape();
   return data;
 }
@@ -39,14 +43,17 @@ bool same_statistics(const Preprocessing& own, const Preprocessing& model) {
 
 // Whether `known` is black and white of a unit in which the values of `seen` lie between them.
 bool contains(const PixelRange& known, const PixelRange& seen) {
-  return known.known() && !seen.known() && seen.low >= known.low && seen.high <= known.high;
+  const double edge = 1e-4 * (known.high - known.low);  // what printing the numbers leaves
+  return known.known() && !seen.known() && seen.low >= known.low - edge &&
+         seen.high <= known.high + edge;
 }
 
 // What a pixel was, from the data at hand where the model does not say it, or could not.
 void settle_pixels(Preprocessing& model, Preprocessing& own, bool same_data) {
   const PixelRange& given = *own.pixels;
   if (!model.pixels) {
-    expect(same_data || same_statistics(own, model), "the model",
+    const bool comparable = !own.mean.empty() && !model.mean.empty();
+    expect(comparable ? same_statistics(own, model) : same_data, "the model",
            "it does not say what a pixel was (an older pare wrote it), and the images are {}. "
            "`pare train FILE --data ITS_OWN_DATA --epochs 0 --out OTHER` writes it down",
            to_string(given));
@@ -56,8 +63,9 @@ void settle_pixels(Preprocessing& model, Preprocessing& own, bool same_data) {
   const bool same = same_statistics(own, model);
   expect(same || given.known() || model.pixels->known() || own.mean.empty(), "the images",
          "they are {}, and so is what the model takes, {}; but their mean or deviation is far from "
-         "that "
-         "in training",
+         "that in training. Where it is the same unit, say its black and white: `pare train FILE "
+         "--data ITS_OWN_DATA --pixel-range BLACK WHITE --epochs 0 --out OTHER`, then the same "
+         "--pixel-range here",
          to_string(given), to_string(*model.pixels));
   if (!same_data || !same) return;
   if (contains(*model.pixels, given))  // one of them was stated
@@ -77,7 +85,9 @@ void fit_classes(const Graph& graph, Dataset& data) {
   }
   const std::vector<std::string> names = class_names(graph);
   const bool fits = int64_t(data.classes.size()) == classes;
-  if (!names.empty() && !(data.named && fits && names == numbered_classes(classes))) {
+  // The classes of an archive have no names until data have some.
+  const bool nameless = names == numbered_classes(classes) && graph_data(graph).starts_with("npz:");
+  if (!names.empty() && !(data.named && fits && nameless)) {
     check_class_order(data.classes, names, data.name);
     data.classes = names;
   } else if (!fits) {
@@ -91,6 +101,13 @@ void describe_model(Graph& graph, const std::string& model, const Dataset& data)
   graph.set_metadata("model", model);
   graph.set_metadata("preprocessing", with_pixels(data).preprocessing.to_json());
   describe_data(graph, data);
+}
+
+void adopt_class_names(Graph& graph, const Graph& from) {
+  const auto names = class_names(from);
+  if (names.size() == class_names(graph).size() &&
+      class_names(graph) == numbered_classes(int64_t(names.size())))
+    graph.set_metadata("classes", to_text(names));
 }
 
 void describe_data(Graph& graph, const Dataset& data) {
@@ -111,7 +128,7 @@ std::optional<Preprocessing> preprocessing_of(const Graph& graph) {
     p.size = image;
     p.check_channels(image[0]);
   }
-  if (!p.pixels && speaks_of_bytes(graph.get_metadata("data"), p.scale)) p.pixels = PixelRange{};
+  if (!p.pixels && speaks_of_bytes(graph.get_metadata("data"), p)) p.pixels = PixelRange{};
   return p;
 }
 

@@ -321,7 +321,7 @@ void Trainer::finish_epoch(const Batch& last) {
 
 TrainReport Trainer::run() {
   Progress progress(options_.quiet);
-  if (saves() && fingerprints_.empty()) rely_on_data();
+  if (saves()) rely_on_data();
   if (state_.step == 0) {
     check_initialized(graph_, "training", 1);
     record_training(graph_, options_.epochs, options_.seed);

@@ -165,7 +165,9 @@ Dataset open_data(const CommonOptions& options, Graph& graph) {
   const std::string stored = graph.get_metadata("data");
   const std::string name = options.data.empty() ? stored : options.data;
   check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
-  return fit_data(graph, load_dataset(name, dataset_options(options, &graph)));
+  DatasetOptions how = dataset_options(options, &graph);
+  if (how.model && name != stored) how.model->axes.clear();  // those of its own data alone
+  return fit_data(graph, load_dataset(name, how));
 }
 
 int64_t file_bytes(const std::string& path) {

@@ -63,7 +63,9 @@ int main(int argc, char** argv) {
   tool::add_doctor(app);
   tool::check_values(app);
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
-  tool::fail_in_json(std::find(words.begin(), words.end(), "--json") != words.end());
+  tool::fail_in_json(std::any_of(words.begin(), words.end(), [](const std::string& w) {
+    return w == "--json" || w.starts_with("--json=");
+  }));
   tool::end_on_signals();
   // A file that grows beyond a limit is then an error of the write, told like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);

@@ -18,7 +18,11 @@ std::atomic<bool> ended{false};  // whoever sets it has standard output to itsel
 constexpr char interrupted_object[] = "{\"error\":\"interrupted by a signal\",\"code\":130}\n";
 
 void on_signal(int) {
-  if (ended.exchange(true)) return;  // the result is on its way
+  static std::atomic<bool> asked{false};
+  if (ended.exchange(true)) {  // the result is on its way; who asks twice means it
+    if (asked.exchange(true)) std::_Exit(int(ErrorCode::interrupted));
+    return;
+  }
   if (json_failures) {
     const ssize_t lost = ::write(STDOUT_FILENO, interrupted_object, sizeof interrupted_object - 1);
     static_cast<void>(lost);

@@ -101,7 +101,8 @@ struct PredictCommand {
     const std::vector<double> p = model.probabilities(x);
     std::vector<size_t> order(p.size());
     std::iota(order.begin(), order.end(), size_t(0));
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](size_t a, size_t b) { return p[a] != p[b] ? p[a] > p[b] : a < b; });
 
     const auto notes = picture_notes(image, x, model.preprocessing);
     for (const std::string& text : notes) note(common, "note: {}: {}", name, text);

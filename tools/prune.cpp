@@ -20,7 +20,7 @@ void begin(PruneRun& run) {
   run.data = std::move(start.data);
   run.original = run.graph.clone();
   run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
-  if (f.control == "scratch") declare_training(run_files(), control_file(run), "--control scratch");
+  if (f.control == "scratch") declare_new_training(control_file(run), "--control scratch");
   if (run.training.epochs.value_or(1) == 0 &&
       (!start.is_file || origin_of(run.graph) == Origin::initial))
     keep_trained(run.out);

@@ -44,6 +44,7 @@ struct QuantizeCommand {
     run_files().may_replace(file, FileKind::model);
     run_files().reads(flags.teacher, "the teacher");
     run_files().writes(out, "--out", FileKind::model);
+    keep_unfinished(out);
     if (method == "ptq" && origin_of(graph) == Origin::initial) keep_trained(out);
     const Evaluation before = evaluate(graph, data.test, data.preprocessing);
     const QuantizeReport done = quantize(graph, calibrate(graph, calibration_batches(data)));

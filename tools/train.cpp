@@ -55,6 +55,8 @@ struct TrainCommand {
   void start() {
     Start begun = start_from(model, common);
     Graph graph = std::move(begun.graph);
+    if (!begun.is_file && !flags.teacher.empty())
+      adopt_class_names(graph, open_model(flags.teacher));
     const std::string name = graph.get_metadata("model");
     TrainOptions options = default_recipe(name, begun.data);
     apply_flags(flags, common, graph, options);

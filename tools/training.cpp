@@ -94,19 +94,30 @@ void check_effects(const TrainingFlags& f, const CommonOptions& common, const Tr
 
 namespace {
 
-// Throws Error{usage} where a new run would lose one that is not finished.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view plain = "_./:=+,@%-";
+  if (!word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || plain.find(c) != plain.npos;
+      }))
+    return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+}  // namespace
+
 void keep_unfinished(const std::string& out) {
   const auto there = peek_progress(checkpoint_file(out));
   if (run_files().forced() || !there || there->epoch >= there->epochs) return;
   fail(
       ErrorCode::usage,
       "{} holds a run that was stopped in epoch {} of {} and would be lost; go on with it (pare {} "
-      "--resume), name another --out, or give --force",
+      "--resume {}), name another --out, or give --force",
       checkpoint_file(out), there->epoch + 1, there->epochs,
-      there->task.find("\"prune\"") == std::string::npos ? "train" : "prune");
+      there->task.find("\"prune\"") == std::string::npos ? "train" : "prune",
+      quoted(checkpoint_file(out)));
 }
-
-}  // namespace
 
 void declare_new_training(const std::string& out, const std::string& option) {
   declare_training(run_files(), out, option);
@@ -133,21 +144,6 @@ void declare_resumed_training(const Checkpoint& checkpoint, const std::string& r
   declare_training(run_files(), out, "--out");
   if (real_path(checkpoint_file(out)) != real_path(resume)) keep_unfinished(out);
 }
-
-namespace {
-
-std::string quoted(const std::string& word) {
-  constexpr std::string_view plain = "_./:=+,@%-";
-  if (!word.empty() && std::all_of(word.begin(), word.end(), [&](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) || plain.find(c) != plain.npos;
-      }))
-    return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
-}  // namespace
 
 std::string resume_command(const CommonOptions& options, const std::string& command,
                            const std::string& out) {

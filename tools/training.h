@@ -28,6 +28,8 @@ void apply_flags(const TrainingFlags& flags, const CommonOptions& common, Graph&
 // Names what a new training writes as outputs of the run. Throws Error{usage} where the checkpoint
 // of a run that is not finished would be lost, unless --force.
 void declare_new_training(const std::string& out, const std::string& option);
+// Throws Error{usage} where a new output would lose a run that is not finished, unless --force.
+void keep_unfinished(const std::string& out);
 // output_name for a new training from `input`, declared. --out may replace the model `input`, and
 // nothing may replace the teacher.
 std::string training_output(const CommonOptions& options, const std::string& input,

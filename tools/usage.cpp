@@ -100,7 +100,10 @@ void check_options(const CLI::App& command, std::span<const std::string> words) 
     const std::string& word = words[at];
     if (word.size() < 2 || word[0] != '-') continue;  // "-" is a name
     const CLI::Option& option = option_named(command, word);
-    if (option.get_items_expected_max() == 0) continue;  // a flag
+    if (option.get_items_expected_max() == 0) {  // a flag
+      check(word.find('=') == std::string::npos, "{} takes no value", option.get_name());
+      continue;
+    }
     check(seen.insert(&option).second || option.get_items_expected_max() > 1,
           "{} is given twice; give it once", option.get_name());
     if (const size_t equals = word.find('='); equals != std::string::npos) {

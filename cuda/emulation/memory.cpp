@@ -57,7 +57,7 @@ void make_stale(const char* start, char* from, const char* to) {
     from += n;
   }
 }
-bool intact(const char* start, const char* from, const char* to) {
+[[maybe_unused]] bool intact(const char* start, const char* from, const char* to) {
   return std::memcmp(from, stale.bytes + size_t(from - start) % period, size_t(to - from)) == 0;
 }
 

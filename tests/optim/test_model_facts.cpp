@@ -97,7 +97,7 @@ TEST_CASE(
   CHECK(*p->pixels == PixelRange{PixelRange::Kind::floats, 0, 1});
   CHECK(p->size == Shape{1, 16, 16});
   CHECK(class_names(g) == std::vector<std::string>{"0", "1", "2", "3"});
-  CHECK(g.get_metadata("data") == "npz");
+  CHECK(g.get_metadata("data") == "npz:q");
   CHECK_THROWS_WITH_AS(evaluate(g, quarters().test, quarters().preprocessing),
                        doctest::Contains("fit_data"), Error);
   CHECK_THROWS_WITH_AS(Trainer(g, quarters(), quick()), doctest::Contains("fit_data"), Error);
@@ -133,7 +133,7 @@ TEST_CASE("the classes are the model's, and so are their names") {
   const Dataset data = fit_data(g, three);
   CHECK(data.classes == std::vector<std::string>{"a", "b", "c", "d"});
   CHECK(class_names(g) == data.classes);
-  CHECK(g.get_metadata("data") == "npz");
+  CHECK(g.get_metadata("data") == "npz:three");
   CHECK(evaluate(g, data.test, data.preprocessing).accuracy > 0.9);
   CHECK(evaluate(g, data.test, data.preprocessing).examples == int64_t(tested.size()));
   // A label beyond the last.
