@@ -16,8 +16,8 @@ bool speaks_of_bytes(const std::string& data, const Preprocessing& p) {
                                               "cifar100"};
   return std::find(std::begin(sets), std::end(sets), data) != std::end(sets) ||
          (std::abs(p.scale * 255 - 1) < 1e-9 &&
-          std::any_of(p.deviation.begin(), p.deviation.end(),
-                      [](double d) { return d > 8.0 / 255; }));
+          (p.deviation.empty() || std::any_of(p.deviation.begin(), p.deviation.end(),
+                                              [](double d) { return d > 8.0 / 255; })));
 }
 
 Dataset with_pixels(Dataset data) {
@@ -85,9 +85,7 @@ void fit_classes(const Graph& graph, Dataset& data) {
   }
   const std::vector<std::string> names = class_names(graph);
   const bool fits = int64_t(data.classes.size()) == classes;
-  // The classes of an archive have no names until data have some.
-  const bool nameless = names == numbered_classes(classes) && graph_data(graph).starts_with("npz:");
-  if (!names.empty() && !(data.named && fits && nameless)) {
+  if (!names.empty() && !(data.named && fits && names == numbered_classes(classes))) {
     check_class_order(data.classes, names, data.name);
     data.classes = names;
   } else if (!fits) {
