@@ -2,6 +2,7 @@
 #include "tools/prune.h"
 
 #include "autograd/graph_file.h"
+#include "core/file_io.h"
 #include "optim/history.h"
 #include "tools/prune_channels.h"
 #include "tools/prune_sample.h"
@@ -20,6 +21,9 @@ void begin(PruneRun& run) {
   run.data = std::move(start.data);
   run.original = run.graph.clone();
   run.out = training_output(run.common, f.file, "-pruned", run.training.teacher);
+  // --out may replace the input, the control may not.
+  check(f.control != "scratch" || real_path(control_file(run)) != real_path(f.file),
+        "--control scratch would overwrite {}, which this run reads; name another --out", f.file);
   if (f.control == "scratch") declare_new_training(control_file(run), "--control scratch");
   if (run.training.epochs.value_or(1) == 0 &&
       (!start.is_file || origin_of(run.graph) == Origin::initial))
