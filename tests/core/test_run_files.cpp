@@ -129,7 +129,7 @@ TEST_CASE("an output replaces its own kind alone, unless that is forced") {
   const Folder f;
   f.model("model");
   f.model("ckpt", "checkpoint");
-  f.write("log", "epoch,loss\n");
+  f.write("log", "epoch,loss,accuracy,\n");
   f.write("svg", "<svg/>");
   f.write("dot", "digraph {}");
   f.write("png", "\x89PNG\r\n");
