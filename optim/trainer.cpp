@@ -153,8 +153,13 @@ void Trainer::relies_on(const std::string& what, uint64_t fingerprint) {
 void Trainer::rely_on_data() {
   relies_on("training images", fingerprint(data_.train.images));
   relies_on("training labels", fingerprint(data_.train.labels));
-  relies_on("test images", fingerprint(data_.test.images));
-  relies_on("test labels", fingerprint(data_.test.labels));
+  // No step and no decision reads the test part.
+  const auto judged_on = [&](const char* what, const Tensor& tensor) {
+    const uint64_t now = fingerprint(tensor);
+    if (fingerprints_.emplace(what, now).first->second != now) test_part_changed_ = true;
+  };
+  judged_on("test images", data_.test.images);
+  judged_on("test labels", data_.test.labels);
 }
 
 void Trainer::add(std::shared_ptr<TrainHook> hook) {
@@ -322,6 +327,10 @@ void Trainer::finish_epoch(const Batch& last) {
 TrainReport Trainer::run() {
   Progress progress(options_.quiet);
   if (saves()) rely_on_data();
+  if (test_part_changed_)
+    progress.line(
+        "note: the test part is not the one that this run began with; the training goes on as it "
+        "was, and what is told of the test part is of the new one");
   if (state_.step == 0) {
     check_initialized(graph_, "training", 1);
     record_training(graph_, options_.epochs, options_.seed);

@@ -82,8 +82,8 @@ struct Checkpoint {
   TrainOptions options;
   TrainState state;
   std::string machine;  // machine_of the device it ran on
-  // Of what the run learns from, by name ("training images"); a run that goes on must find the
-  // same. None in checkpoints of older versions.
+  // Of what the run learns from and is judged on, by name ("training images"); a run that goes on
+  // must find the same of the former. None in checkpoints of older versions.
   std::map<std::string, uint64_t> fingerprints;
   bool finished() const { return state.epoch >= options.epochs; }
   std::shared_ptr<const Container> file;  // for the hooks' own state
@@ -119,7 +119,8 @@ class Trainer {
   // of its data yet is written into it, so that its file can be used alone.
   Trainer(Graph& graph, const Dataset& data, const TrainOptions& options);
   // Goes on where the checkpoint stopped; `checkpoint` and `data` must outlive the
-  // trainer. Throws Error{bad_input} where the data are not those that it learned from.
+  // trainer. Throws Error{bad_input} where the data are not those that it learned from. Another
+  // test part changes no bit of a run: run() notes it.
   Trainer(Checkpoint& checkpoint, const Dataset& data);
 
   // `recordable`: every step runs the same ops on the tensors it is given, and numbers of the host
@@ -132,6 +133,9 @@ class Trainer {
   // Says what the run learns from besides the data, a teacher say, by a hash of it. Throws
   // Error{bad_input} where a resumed run learned from another.
   void relies_on(const std::string& what, uint64_t fingerprint);
+  // A resumed run finds another test part than the one it began with: what was reported of it then
+  // is of other images.
+  bool test_part_changed() const { return test_part_changed_; }
   // A hook for this run; where it is a resumed one, with the state that the checkpoint holds.
   void add(std::shared_ptr<TrainHook> hook);
   // A hook that is one function, called before each step with its number and that of all steps.
@@ -191,6 +195,7 @@ class Trainer {
   std::shared_ptr<const Container> file_;
   std::shared_ptr<RunFiles> files_;  // where there are none of the whole program
   std::map<std::string, uint64_t> fingerprints_;
+  bool test_part_changed_ = false;
   TrainState state_;
   std::optional<Graph> best_;
   bool out_is_best_ = false;  // OUT was written by this run and holds best_

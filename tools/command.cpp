@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -149,7 +150,9 @@ std::string human_count(double count) {
   return fmt::format("{:.{}f}{}", count, i ? 1 : 0, units[i]);
 }
 
-std::string percent(double ratio) { return fmt::format("{:.2f} %", 100 * ratio); }
+std::string percent(double ratio) {
+  return std::isnan(ratio) ? "not known" : fmt::format("{:.2f} %", 100 * ratio);
+}
 
 Graph open_model(const std::string& file) { return load_graph(file); }
 

@@ -69,7 +69,7 @@ void print_result(const CommonOptions& options, const Json& json, const std::str
 
 std::string human_bytes(double bytes);  // "1.6 MB"
 std::string human_count(double count);  // "431 k"
-std::string percent(double ratio);      // "99.30 %"
+std::string percent(double ratio);      // "99.30 %"; "not known" for NaN
 
 Graph open_model(const std::string& file);
 // Where to look for data, and what --axes and --pixel-range say of them. `model` takes them.

@@ -1,5 +1,7 @@
 // What a checkpoint of `pare prune` carries so that the whole command can be resumed: its options
 // and how far it has come. Numbers read back exactly.
+#include <limits>
+
 #include "autograd/graph_file.h"
 #include "core/json.h"
 #include "tools/prune.h"
@@ -81,6 +83,10 @@ void write(Json& j, const char* name, const std::optional<T>& value) {
 template <class T>
 void read(const Json& j, const char* name, T& value) {
   value = j.at(name).get<T>();
+}
+void read(const Json& j, const char* name, double& value) {  // null: not known
+  value =
+      j.at(name).is_null() ? std::numeric_limits<double>::quiet_NaN() : j.at(name).get<double>();
 }
 template <class T>
 void read(const Json& j, const char* name, std::optional<T>& value) {

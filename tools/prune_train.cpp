@@ -1,5 +1,6 @@
 // The trainings of `pare prune`: after or during elimination, and of the control.
 #include <algorithm>
+#include <limits>
 
 #include "autograd/graph_file.h"
 #include "compress/prune/gradual.h"
@@ -52,6 +53,15 @@ std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   return nullptr;
 }
 
+// What is compared is judged on the same images: what is known of others is known no longer.
+void forget_test_part(PruneRun& run) {
+  run.pruned.accuracy = std::numeric_limits<double>::quiet_NaN();
+  if (run.flags.when == "lottery" && run.round > 0)  // the first training's network is gone
+    run.before.accuracy = run.pruned.accuracy;
+  else
+    run.before = evaluate(run.original, run.data.test, run.data.preprocessing);
+}
+
 bool began_fresh(const PruneRun& run) {
   const std::string& when = run.flags.when;
   return whole_training(run.flags) &&
@@ -97,6 +107,7 @@ void train(PruneRun& run, const std::shared_ptr<RememberStep>& ticket) {
   const auto trainer = run.checkpoint ? std::make_unique<Trainer>(*run.checkpoint, run.data)
                                       : std::make_unique<Trainer>(run.graph, run.data, options);
   set_task_loss(*trainer, options.task, trained);
+  if (trainer->test_part_changed()) forget_test_part(run);
   if (auto hook = hook_of(run, trainer->steps())) trainer->add(std::move(hook));
   if (ticket) trainer->add(ticket);
   trainer->add(carry_original(run));

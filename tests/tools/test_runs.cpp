@@ -158,11 +158,20 @@ TEST_CASE("a finished run says so, and takes more epochs") {
   says("--epochs 4 --lr 1", 1, "--lr");
   says("", 0, "it has its 4 epochs");
   // Other labels under the same name.
-  const fs::path labels = f.path / "mnist/train-labels-idx1-ubyte";
-  auto bytes = bytes_of(labels);
-  std::swap(bytes[8], bytes[bytes.size() - 1]);
-  for (size_t i = 8; i + 1 < bytes.size(); ++i) bytes[i] = uint8_t((bytes[i] + 1) % 10);
-  const std::span<const uint8_t> part(bytes);
-  write_file_atomically(labels.string(), {&part, 1});
+  REQUIRE(run(f, "prune m.pare --epochs 1 --out p.pare" + small).code == 0);
+  const auto other_labels = [&](const char* name) {
+    auto bytes = bytes_of(f.path / name);
+    for (size_t i = 8; i < bytes.size(); ++i) bytes[i] = uint8_t((bytes[i] + 1) % 10);
+    const std::span<const uint8_t> part(bytes);
+    write_file_atomically((f.path / name).string(), {&part, 1});
+  };
+  const json before = result(f, "eval m.pare", {});
+  other_labels("mnist/t10k-labels-idx1-ubyte");
+  says("", 0, "note: the test part is not the one that this run began with");
+  const json pruned = result(f, "prune --resume p.pare.ckpt --quiet", {});
+  CHECK(pruned["accuracy_before"] == result(f, "eval m.pare", {})["accuracy"]);
+  CHECK(pruned["accuracy_before"] != before["accuracy"]);
+  CHECK(pruned["accuracy_pruned"].is_null());
+  other_labels("mnist/train-labels-idx1-ubyte");
   says("--epochs 6", 2, "its training labels changed");
 }
