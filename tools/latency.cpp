@@ -1,9 +1,12 @@
 #include "tools/latency.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <map>
 
+#include "core/error.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "tools/in_turn.h"
 
 namespace pare::tool {
@@ -43,6 +46,18 @@ void add_steps(const std::vector<StepTime>& steps, const std::map<std::string, s
 
 }  // namespace
 
+double measuring_scale() {
+  static const double scale = [] {
+    const char* text = std::getenv("PARE_MEASURE");
+    if (!text || !*text) return 1.0;
+    const auto number = parse_number<double>(text);
+    check(number && *number > 0 && *number <= 100,
+          "PARE_MEASURE is '{}', expected a number above 0, at most 100", text);
+    return *number;
+  }();
+  return scale;
+}
+
 Tensor random_images(const Graph& graph, int64_t batch) {
   const Tensor x = Tensor::empty(graph.input_shape(batch));
   Rng rng(1);
@@ -53,7 +68,7 @@ Tensor random_images(const Graph& graph, int64_t batch) {
 Latency measure_latency(const Plan& plan, const Tensor& images, double seconds) {
   Stopwatch watch(plan, images);
   std::vector<double> times;
-  const double end = now() + seconds;
+  const double end = now() + seconds * measuring_scale();
   do times.push_back(watch());
   while (times.size() < 10 || now() < end);
   return watch.latency(quantiles(std::move(times)));
@@ -62,7 +77,7 @@ Latency measure_latency(const Plan& plan, const Tensor& images, double seconds) 
 LatencyPair compare_latency(const Plan& before, const Plan& after, const Tensor& images,
                             double seconds) {
   Stopwatch first(before, images), second(after, images);
-  const InTurn t = time_in_turn(std::ref(first), std::ref(second), seconds);
+  const InTurn t = time_in_turn(std::ref(first), std::ref(second), seconds * measuring_scale());
   return {first.latency(t.first), second.latency(t.second), t.disturbed};
 }
 
@@ -87,7 +102,7 @@ std::vector<LayerTime> compare_layers(const Plan& before, const Plan& after, con
     add_steps(after.profile(images), parts, times, &PartTimes::value_type::second);
     return times;
   };
-  const std::vector<InTurn> times = time_parts_in_turn(both, seconds);
+  const std::vector<InTurn> times = time_parts_in_turn(both, seconds * measuring_scale());
   for (size_t i = 0; i < layers.size(); ++i) {
     layers[i].before_us = 1e6 * times[i].first.p50;
     layers[i].after_us = 1e6 * times[i].second.p50;

@@ -81,6 +81,7 @@ TEST_CASE("from training to integers by the command line alone") {
   CHECK(account.find("fc1/dense: dense, packed panels") == 0);
   CHECK(account.find("sparse") == std::string::npos);
   CHECK(run(f, "bench m.pare --plan fastest", true).out.find("quickest") != std::string::npos);
+  CHECK(run(f, "bench m.pare", true, "PARE_MEASURE=0").code == 1);
 
   const Examples one = draw_digits(3, 5000, 1);
   write_png({28, 28, 1, one.images.to_vector<uint8_t>()}, (f.path / "ü 0.png").string());

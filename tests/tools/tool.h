@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -41,7 +42,9 @@ struct Folder {
   }
   ~Folder() { fs::remove_all(path); }
   void part(const std::string& name, int64_t n, int64_t first) const {
-    const Examples e = draw_digits(3, first, n);
+    static std::map<std::pair<int64_t, int64_t>, Examples> drawn;  // once a process
+    Examples& e = drawn[{first, n}];
+    if (e.size() == 0) e = draw_digits(3, first, n);
     const auto high = uint8_t(n >> 8), low = uint8_t(n & 255);
     write_idx(path / "mnist" / (name + "-images-idx3-ubyte"),
               {0, 0, 8, 3, 0, 0, high, low, 0, 0, 0, 28, 0, 0, 0, 28}, e.images);
