@@ -183,12 +183,10 @@ void Trainer::explain_divergence(const Batch& batch, double loss) {
   const bool answers = std::isfinite(loss) || !all_finite(copy(batch.images, Mode::train));
   const std::string why = answers ? blame(copy, batch.images, Mode::train)
                                   : "the network's answers are finite: it is the loss itself";
-  if (state_.step == 0) {
-    forget_last_training(graph_);
+  if (state_.step == 0)
     fail(ErrorCode::diverged,
          "training cannot begin: the loss of the first step is {}, and {}; no weight was changed",
          loss, why);
-  }
   fail(ErrorCode::diverged,
        "training diverged in epoch {}, step {}: the loss is {} (at first it was {}), and {}; no "
        "weight was changed in this step. Lower the learning rate ({}) or clip the gradients",
@@ -265,6 +263,7 @@ void Trainer::train_step(Batch& batch) {
   fetch(results, values);
   if (state_.step == 0) state_.first_loss = values[0];
   if (!optimizer_->settle(values[3])) explain_divergence(batch, values[0]);
+  has_changed_weights_ = true;
   if (!std::isfinite(values[1])) explain_answers(batch);
   for (const auto& hook : hooks_) hook->after_update(moment());
   const int64_t n = batch.labels.size(0);
@@ -335,6 +334,17 @@ TrainReport Trainer::run() {
     check_initialized(graph_, "training", 1);
     record_training(graph_, options_.epochs, options_.seed);
   }
+  has_changed_weights_ = state_.step > 0;
+  try {
+    run_epochs(progress);
+  } catch (...) {
+    if (!has_changed_weights_) forget_last_training(graph_);
+    throw;
+  }
+  return state_.report;
+}
+
+void Trainer::run_epochs(Progress& progress) {
   for (const auto& hook : hooks_) hook->start(moment());
   Batch batch;
   bool told = false;
@@ -361,7 +371,7 @@ TrainReport Trainer::run() {
         state_.seconds += t - start;
         state_.report.interrupted = true;
         save_checkpoint();
-        return state_.report;
+        return;
       }
     }
     state_.seconds += now() - start;
@@ -387,7 +397,6 @@ TrainReport Trainer::run() {
     if (saves() && !out_is_best_) save_graph(*best_, options_.out);
     copy_state(*best_, graph_);
   }
-  return state_.report;
 }
 
 }  // namespace pare

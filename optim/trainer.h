@@ -28,6 +28,8 @@
 
 namespace pare {
 
+class Progress;
+
 struct TrainOptions {
   int64_t epochs = 5, batch = 64;
   OptimizerOptions optimizer = {};
@@ -160,6 +162,7 @@ class Trainer {
   Trainer(const Dataset& data, Graph& graph, const TrainOptions& options);  // keeps slots
   void begin_schedule();
   void rely_on_data();
+  void run_epochs(Progress& progress);
   void train_step(Batch& batch);
   // Forward and backward of one batch; loss and number of right answers into step_*. Waits for
   // nothing.
@@ -195,7 +198,7 @@ class Trainer {
   std::shared_ptr<const Container> file_;
   std::shared_ptr<RunFiles> files_;  // where there are none of the whole program
   std::map<std::string, uint64_t> fingerprints_;
-  bool test_part_changed_ = false;
+  bool test_part_changed_ = false, has_changed_weights_ = false;
   TrainState state_;
   std::optional<Graph> best_;
   bool out_is_best_ = false;  // OUT was written by this run and holds best_

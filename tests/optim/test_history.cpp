@@ -2,9 +2,13 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
+#include <stdexcept>
 
 #include "autograd/graph_file.h"
+#include "autograd/ops.h"
+#include "optim/check_network.h"
 #include "optim/history.h"
 #include "optim/trainer.h"
 #include "tests/support/quarters.h"
@@ -66,6 +70,69 @@ TEST_CASE("initial weights are known by their record; files of older versions sa
   CHECK_THROWS_AS(add_history(g, "[1]"), Error);
   g.set_metadata("history", "{}");
   CHECK_THROWS_AS(origin_of(g), Error);
+}
+
+TEST_CASE("the hash of initial weights is that of the first training of them") {
+  Graph g = quarters_graph();
+  const std::string drawn = weights_hash(g);
+  const auto change = [&] { named_parameters(g)[0].second.value().data<float>()[0] += 1; };
+  record_initialization(g, 4);
+  CHECK(initial_weights_of(g)->hash == "");  // nobody has looked yet
+  record_training(g, 3, 5);
+  change();
+  record_training(g, 3, 6);
+  CHECK(initial_weights_of(g)->seed == 4);
+  CHECK(initial_weights_of(g)->hash == drawn);
+  // Pruned before they were trained: no new network has the hash of what masks leave.
+  record_initialization(g, 4);
+  add_history(g, R"({"did":"prune","seed":8,"from":"f00"})");
+  named_parameters(g)[0].second.state().mask_kind = MaskKind::frozen;
+  record_training(g, 3, 5);
+  CHECK(initial_weights_of(g)->seed == 4);
+  CHECK(initial_weights_of(g)->hash == "");
+}
+
+TEST_CASE("a training that fails before it changes a weight is none") {
+  TrainOptions o;
+  o.epochs = 2;
+  o.quiet = true;
+  const auto history_after = [&](auto&& prepare) {
+    Graph g = quarters_graph();
+    record_initialization(g, 4);
+    Trainer trainer(g, quarters(), o);
+    prepare(trainer);
+    CHECK_THROWS(trainer.run());
+    return std::pair(origin_of(g), trained_epochs(g));
+  };
+  const std::pair untrained(Origin::initial, int64_t(0));
+  const auto loss_of = [](double value) {
+    return [=](const Tensor& y, const Batch&) { return mul_scalar(sum(y), value); };
+  };
+  CHECK(history_after([&](Trainer& t) { t.set_loss(loss_of(NAN)); }) == untrained);
+  CHECK(history_after([](Trainer& t) {
+          t.set_loss(
+              [](const Tensor&, const Batch&) -> Tensor { throw std::out_of_range("none"); });
+        }) == untrained);
+  CHECK(history_after([](Trainer& t) {
+          t.on_step([](int64_t, int64_t) { throw std::out_of_range("none"); });
+        }) == untrained);
+  CHECK(history_after([](Trainer& t) {
+          t.on_step([](int64_t step, int64_t) {
+            if (step == 1) throw std::out_of_range("none");
+          });
+        }) == std::pair(Origin::trained, int64_t(2)));
+}
+
+TEST_CASE("one layer of zeros trains: no gradient has to pass through it") {
+  Sequential net;
+  net.add<Flatten>("flatten").add<Dense>("fc", 256, 4);
+  Graph g = capture(net, Tensor::zeros({1, 1, 16, 16}));
+  CHECK_THROWS_AS(check_initialized(g, "pruning"), Error);
+  TrainOptions o;
+  o.epochs = 2;
+  o.quiet = true;
+  CHECK(Trainer(g, quarters(), o).run().best_accuracy > 0.5);
+  CHECK_NOTHROW(check_initialized(g, "pruning"));
 }
 
 TEST_CASE("a network that was never initialized is not trained; a layer of zeros is fine") {

@@ -150,3 +150,29 @@ TEST_CASE("a loss of minus infinity is no loss, and a network that begins with N
   CHECK(contains(text, "training cannot begin"));
   CHECK(contains(text, "'fc1.weight' holds such values itself"));
 }
+
+TEST_CASE("hooks put the network back where its evaluation fails") {
+  struct Spoil : TrainHook {
+    std::vector<std::string>& calls;
+    std::string name;
+    Tensor kept;
+    Spoil(std::vector<std::string>& log, std::string n) : calls(log), name(std::move(n)) {}
+    void before_evaluation(Graph& graph) override {
+      Tensor bias = parameter(graph, "fc1.bias").value();
+      kept = bias.clone();
+      bias.fill(NAN);
+      calls.push_back("spoil " + name);
+    }
+    void after_evaluation(Graph& graph) override {
+      parameter(graph, "fc1.bias").value().copy_from(kept);
+      calls.push_back("restore " + name);
+    }
+  };
+  std::vector<std::string> calls;
+  Graph g = quarters_graph();
+  Trainer trainer(g, quarters(), once());
+  for (const char* name : {"a", "b"}) trainer.add(std::make_shared<Spoil>(calls, name));
+  CHECK(contains(error_of(ErrorCode::diverged, [&] { trainer.run(); }), "fc1.bias"));
+  CHECK(calls == std::vector<std::string>{"spoil a", "spoil b", "restore b", "restore a"});
+  CHECK(not_finite_in(g) == "");
+}

@@ -1,5 +1,6 @@
 // Runs that go on: with what they learned from, with more epochs, beside their checkpoint alone.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -8,6 +9,7 @@
 #include "autograd/graph_file.h"
 #include "core/fingerprint.h"
 #include "core/json.h"
+#include "optim/history.h"
 #include "optim/interrupt.h"
 #include "optim/trainer.h"
 #include "tests/support/quarters.h"
@@ -90,6 +92,7 @@ TEST_CASE("another test part changes nothing of a run that goes on, which is not
   const auto go_on = [&](const Dataset& data, const char* out) {
     Checkpoint c = load_checkpoint(f / "m.pare.ckpt");
     c.options.out = f / out;
+    c.options.quiet = true;
     Trainer trainer(c, data);
     trainer.relies_on("teacher", 7);
     trainer.run();
@@ -154,6 +157,8 @@ TEST_CASE("a finished run takes more epochs with a schedule of their own, and st
   CHECK(whole.epochs[1].rate < 0.01);
   CHECK(whole.epochs[2].rate > 0.01);
   CHECK(whole.epochs[4].rate < whole.epochs[3].rate);
+  CHECK(trained_epochs(load_graph(f / "m.pare")) == 2);
+  CHECK(trained_epochs(load_graph(f / "whole.pare")) == 5);
   CHECK(longer("cut.pare", 14).interrupted);
   {
     const InterruptScope again;
@@ -210,4 +215,40 @@ TEST_CASE("a training keeps what its three files would replace") {
   train(f / "m.pare");  // again
   const Container read(f / "sub/../m.pare");
   CHECK_THROWS_AS(files.writes(f / "m.pare.csv", "--svg", FileKind::svg), Error);
+}
+
+namespace {
+
+// The exit code of a process that runs `f`.
+template <class F>
+int exit_code(F&& f) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    f();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+}  // namespace
+
+TEST_CASE("a second signal ends the process, by the handler that was there before where one was") {
+  const auto twice = [](void (*before)(int), int signal) {
+    return exit_code([&] {
+      std::signal(SIGINT, before);
+      const InterruptScope scope;
+      const InterruptScope inner;  // the same
+      std::raise(signal);
+      if (!interrupted()) ::_exit(1);
+      std::raise(signal);
+    });
+  };
+  const auto seven = [](int) { ::_exit(7); };
+  CHECK(twice(seven, SIGINT) == 7);
+  CHECK(twice(seven, SIGTERM) == 7);
+  CHECK(twice(SIG_DFL, SIGINT) == 130);
+  CHECK(twice(SIG_IGN, SIGTERM) == 130);
+  CHECK(twice(seven, SIGHUP) == 0);  // a terminal that closes sends more than one
 }
