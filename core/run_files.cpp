@@ -118,9 +118,9 @@ void RunFiles::writes(const std::string& path, const std::string& option, FileKi
   for (const Input& input : inputs_) check_pair(input, output);
   check_writable(path);
   if (output.file.inode != 0 && !force_)
-    check(holds(path, kind),
-          "{}: {} would replace it, and it is no {}; name another file, or give --force", path,
-          named(option), facts_of[size_t(kind)].name);
+    check(holds(path, kind), "{}: {} would replace it, and it is no {}; name another file{}", path,
+          named(option), facts_of[size_t(kind)].name,
+          how_to_force_.empty() ? "" : ", or " + how_to_force_);
   output.claim = claim_file(path);
   outputs_.push_back(std::move(output));
 }

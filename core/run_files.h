@@ -31,6 +31,8 @@ class RunFiles {
   void writes(const std::string& path, const std::string& option, FileKind kind);
   // From now on files of other kinds are replaced, too; inputs are not.
   void force() { force_ = true; }
+  // What a user does to force ("give --force"), where there is something: messages then say so.
+  void may_be_forced(const std::string& how) { how_to_force_ = how; }
   bool forced() const { return force_; }
 
  private:
@@ -60,6 +62,7 @@ class RunFiles {
   std::vector<Output> outputs_;
   std::vector<std::pair<File, FileKind>> replaceable_;
   bool force_ = false;
+  std::string how_to_force_;
 };
 
 class RunFilesScope {

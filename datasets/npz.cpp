@@ -185,6 +185,9 @@ Dataset parse_npz(std::span<const uint8_t> bytes, const std::string& name,
     const NpyArray a = archive.array(images, "x_" + which);
     expect(a.shape.rank() == 3 || a.shape.rank() == 4, archive.label(images),
            "shape {}, expected N,H,W or four axes", a.shape);
+    check(options.axes.empty() || a.shape.rank() == 4,
+          "{}: shape {} has no axis of channels, so axes '{}' have no part in it; leave them out",
+          archive.label(images), a.shape, options.axes);
     if (axes.empty() && a.shape.rank() == 4)
       axes = axes_of(a.shape, options, archive.label(images));
     Examples e{images_of(a, axes, archive.label(images)),

@@ -166,14 +166,15 @@ const std::vector<Entry>& entries() {
 }  // namespace
 
 Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
-  if (name == generated) return of_bytes(make_digits());
   if (name.starts_with(npz_prefix)) {
     check(options.axes.empty() || options.axes == "chw" || options.axes == "hwc",
           "axes '{}', expected chw or hwc", options.axes);
+    check(name.size() > npz_prefix.size(), "'{}' names no archive; it is npz:FILE", name);
     return read_npz(name.substr(npz_prefix.size()), options);
   }
   check(options.axes.empty() && !options.pixels,
         "axes and pixel range belong to an archive (npz:FILE); '{}' has its own", name);
+  if (name == generated) return of_bytes(make_digits());
   std::vector<std::string_view> names{generated};
   for (const Entry& entry : entries()) {
     names.push_back(entry.name);

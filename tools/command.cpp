@@ -14,6 +14,7 @@
 #include "core/file_io.h"
 #include "core/json.h"
 #include "core/thread_pool.h"
+#include "layers/zoo.h"
 #include "optim/history.h"
 #include "optim/model_facts.h"
 #include "optim/trainer.h"
@@ -35,6 +36,7 @@ void CommonOptions::refuse(const std::vector<std::string>& options,
 
 void CommonOptions::apply() const {
   set_threads(threads);
+  if (command && command->get_option_no_throw("--force")) run_files().may_be_forced("give --force");
   if (force) run_files().force();
   const int processors = int(std::thread::hardware_concurrency());
   if (pare::threads() < threads)
@@ -42,7 +44,6 @@ void CommonOptions::apply() const {
   else if (processors > 0 && threads > processors)
     note(*this, "note: --threads {} on {} processors is slower than --threads {}", threads,
          processors, processors);
-  if (data == "digits" || data.starts_with("npz:")) refuse({"--data-dir"}, "--data " + data);
   if (device != "auto") {
     const Device named = select_device(device);
     check(on_devices || named == Device{}, ErrorCode::device,
@@ -85,13 +86,21 @@ Device CommonOptions::device_for(const Graph& graph, Use use, const std::string&
   return chosen;
 }
 
+void CommonOptions::check_data_dir(const std::string& name) const {
+  if (name == "digits" || name.starts_with("npz:")) refuse({"--data-dir"}, name);
+}
+
+void note_data_dir(const CommonOptions& o) {
+  std::error_code none;
+  if (!o.data_dir.empty() && !std::filesystem::is_directory(o.data_dir, none))
+    note(o, "note: --data-dir {}: no such folder", o.data_dir);
+}
+
 void add_data_options(CLI::App& command, CommonOptions& o) {
   command.add_option("--data-dir", o.data_dir,
                      "folder that holds the data sets' folders (else $PARE_DATA, else the cache)");
-  command
-      .add_option("--axes", o.axes,
-                  "order of an archive's image axes, where its shape does not tell: chw or hwc")
-      ->check(CLI::IsMember({"chw", "hwc"}));
+  command.add_option("--axes", o.axes,
+                     "order of an archive's image axes, where its shape does not tell: chw or hwc");
   command
       .add_option("--pixel-range", o.pixel_range,
                   "numbers that are black and white in an archive, where its values do not tell")
@@ -154,7 +163,17 @@ std::string percent(double ratio) {
   return std::isnan(ratio) ? "not known" : fmt::format("{:.2f} %", 100 * ratio);
 }
 
-Graph open_model(const std::string& file) { return load_graph(file); }
+Graph open_model(const std::string& file) {
+  const auto networks = model_names();
+  std::error_code none;
+  check(std::find(networks.begin(), networks.end(), file) == networks.end() ||
+            std::filesystem::exists(file, none),
+        ErrorCode::bad_input,
+        "{}: no such file; it is the name of a network, and what is wanted is a saved one, as pare "
+        "train {} --out {}.pare writes it",
+        file, file, file);
+  return load_graph(file);
+}
 
 DatasetOptions dataset_options(const CommonOptions& o, const Graph* model) {
   DatasetOptions out{.dir = o.data_dir, .axes = o.axes};
@@ -168,6 +187,7 @@ Dataset open_data(const CommonOptions& options, Graph& graph) {
   const std::string stored = graph.get_metadata("data");
   const std::string name = options.data.empty() ? stored : options.data;
   check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
+  options.check_data_dir(name);
   DatasetOptions how = dataset_options(options, &graph);
   if (how.model && name != stored) how.model->axes.clear();  // those of its own data alone
   return fit_data(graph, load_dataset(name, how));

@@ -37,6 +37,9 @@ struct CommonOptions {
   // Throws Error{usage} where one of the options was given: they change nothing in `where`.
   void refuse(const std::vector<std::string>& options, const std::string& where) const;
 
+  // Refuses --data-dir for data that lie in no folder of data sets: generated, or an archive.
+  void check_data_dir(const std::string& data) const;
+
   // Threads and plug-ins. Throws Error{device} for a device that is absent, and for any but the CPU
   // where the command computes on the CPU alone.
   void apply() const;
@@ -71,9 +74,12 @@ std::string human_bytes(double bytes);  // "1.6 MB"
 std::string human_count(double count);  // "431 k"
 std::string percent(double ratio);      // "99.30 %"; "not known" for NaN
 
+// A saved model. Throws what load_graph throws, and says so where a network was named instead.
 Graph open_model(const std::string& file);
 // Where to look for data, and what --axes and --pixel-range say of them. `model` takes them.
 DatasetOptions dataset_options(const CommonOptions& options, const Graph* model = nullptr);
+// Says where --data-dir is no folder, in commands that only look what is there.
+void note_data_dir(const CommonOptions& options);
 // The options of the data themselves; add_common's with_data adds them too.
 void add_data_options(CLI::App& command, CommonOptions& options);
 // The data that a saved model goes with, as it takes them (fit_data): --data, else what the file

@@ -1,4 +1,5 @@
 // pare data list | show NAME
+#include "core/thread_pool.h"
 #include "datasets/image.h"
 #include "tools/command.h"
 #include "tools/usage.h"
@@ -12,6 +13,9 @@ struct DataCommand {
   int64_t count = 5;
 
   void list() {
+    common.refuse({"--axes", "--pixel-range", "--threads"},
+                  "pare data list, which reads no images");
+    note_data_dir(common);
     Json json = Json::array();
     std::string text;
     for (const DatasetInfo& d : list_datasets({.dir = common.data_dir})) {
@@ -24,7 +28,8 @@ struct DataCommand {
   }
 
   void show() {
-    if (name == "digits" || name.starts_with("npz:")) common.refuse({"--data-dir"}, name);
+    set_threads(common.threads);
+    common.check_data_dir(name);
     const Dataset d = load_dataset(name, dataset_options(common));
     const Shape image = d.train.shape();
     run_files().writes(common.out, "--out", FileKind::png);
@@ -96,13 +101,17 @@ void add_data(CLI::App& app) {
   auto o = std::make_shared<DataCommand>();
   const auto options = [o](CLI::App& c) {
     add_data_options(c, o->common);
-    c.add_option("--threads", o->common.threads, "threads that compute; 0: all cores");
+    c.add_option("--threads", o->common.threads, "threads that compute; 0: all cores")
+        ->check(between(0, max_threads));
     c.add_flag("--json", o->common.json, "print one JSON object");
     c.add_flag("--quiet", o->common.quiet, "no progress, no notes");
   };
   auto* list = command->add_subcommand("list", "names, and where each was found");
   options(*list);
-  list->callback([o] { o->list(); });
+  list->callback([o, list] {
+    o->common.command = list;
+    o->list();
+  });
   auto* show = command->add_subcommand("show", "sizes, classes and a few images");
   options(*show);
   show->add_option("data", o->name, "data set")->required();

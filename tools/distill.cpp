@@ -13,9 +13,13 @@ struct DistillCommand {
   void run() {
     common.apply();
     check(!flags.teacher.empty(), "name the teacher: --teacher FILE");
+    check(!names_file(model),
+          "'{}' is a file; a student is a new network, by its name (mlp, lenet5, ...). A saved one "
+          "is trained on with a teacher by pare train {} --teacher {}",
+          model, model, flags.teacher);
+    check_model_name(model, "no network that a student could be");
     Graph teacher = open_model(flags.teacher);
     const Dataset data = open_data(common, teacher);
-    check_model_name(model);
     Graph student = new_model(model, data, common.seed);
     TrainOptions options = default_recipe(model, data);
     describe_model(student, model, data);

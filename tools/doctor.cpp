@@ -31,6 +31,7 @@ struct DoctorCommand {
 
   void run() {
     common.apply();
+    note_data_dir(common);
     Json data = Json::array();
     std::string found;
     for (const DatasetInfo& d : list_datasets({.dir = common.data_dir}))

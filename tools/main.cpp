@@ -47,6 +47,11 @@ int main(int argc, char** argv) {
       "Example: pare train lenet5 --data digits --epochs 1 --out lenet5.pare"};
   app.name("pare");
   app.set_version_flag("--version", "pare " PARE_VERSION);
+  app.footer(
+      "Exit codes: 0 done; 1 usage; 2 bad input (files, data, answers that are not finite); 3 "
+      "training "
+      "diverged;\n4 device; 5 input/output or memory, standard output lost; 130 interrupted, with "
+      "the checkpoint saved.");
   app.require_subcommand(1);
   app.formatter(std::make_shared<Help>());
   app.option_defaults()->always_capture_default();

@@ -57,7 +57,10 @@ bool looks_at_data(const PruneRun& run) {
 void run_prune(const PruneRequest& request) {
   PruneRun run(request);
   run.common.apply();
-  check(run.flags.file.empty() != run.resume.empty(),
+  check(run.flags.file.empty() || run.resume.empty(),
+        "--resume goes on with the network of {}; '{}' has no part in that, leave it out",
+        run.resume, run.flags.file);
+  check(!run.flags.file.empty() || !run.resume.empty(),
         "name a file or a model to prune, or --resume a checkpoint");
   if (run.resume.empty())
     begin(run);
@@ -144,6 +147,9 @@ void add_prune(CLI::App& app) {
       const auto given = [&](const char* option) { return command->count(option) > 0; };
       check(!given("--sparsity") || (!ask->channels.macs && ask->channels.widths.empty()),
             "--sparsity, --macs and --widths each say how much goes; give one");
+      if (!ask->channels.widths.empty())
+        ask->common.refuse({"--scope", "--floor", "--round-to"},
+                           "--widths, which says what each group keeps");
       settle_prune_flags(ask->flags, given);
     }
     run_prune(*ask);

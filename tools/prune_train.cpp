@@ -8,6 +8,7 @@
 #include "layers/zoo.h"
 #include "optim/history.h"
 #include "tools/prune.h"
+#include "tools/summary.h"
 
 namespace pare::tool {
 namespace {
@@ -121,6 +122,12 @@ void rehearse_trainings(PruneRun& run) {
   Graph graph = run.graph.clone();
   TrainOptions o = options_of(run, graph);
   check_effects(run.training, run.common, o, run.data);
+  if (o.epochs == 0 && run.flags.control == "none") {
+    const bool drawn = run.flags.method == "random" || !names_file(run.flags.file);
+    for (const char* option : {"--holdout", drawn ? "" : "--seed"})
+      if (run.common.given(option))
+        note(run.common, "note: {} has no part in --epochs 0, which trains nothing", option);
+  }
   if (o.epochs == 0) o.epochs = 1;
   Trainer trainer(graph, run.data, o);
   set_task_loss(trainer, o.task, graph);

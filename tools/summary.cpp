@@ -59,6 +59,8 @@ struct SummaryCommand {
   }
   Graph named() const {
     check_model_name(model);
+    common.refuse({"--seed"}, "a summary, which is of no weights in particular");
+    if (!common.data.empty()) common.check_data_dir(common.data);
     if (!common.data.empty())
       return new_model(model, load_dataset(common.data, dataset_options(common)), common.seed);
     common.refuse({"--data-dir", "--axes", "--pixel-range"}, "a summary without --data");

@@ -44,7 +44,10 @@ struct TrainCommand {
 
   void run() {
     common.apply();
-    check(model.empty() != resume.empty(),
+    check(model.empty() || resume.empty(),
+          "--resume goes on with the network of {}; '{}' has no part in that, leave it out", resume,
+          model);
+    check(!model.empty() || !resume.empty(),
           "name a model or a file to train, or --resume a checkpoint");
     if (resume.empty())
       start();
@@ -165,17 +168,19 @@ struct TrainCommand {
 }  // namespace
 
 bool names_file(const std::string& model) {
-  if (file_bytes(model) > 0 || model.find(".pare") != std::string::npos) return true;
+  if (file_bytes(model) > 0 || model.find(".pare") != std::string::npos ||
+      model.find('/') != std::string::npos)
+    return true;
   const auto names = model_names();
   std::error_code none;
   return std::find(names.begin(), names.end(), model) == names.end() &&
          std::filesystem::exists(model, none);
 }
 
-void check_model_name(const std::string& model) {
+void check_model_name(const std::string& model, const char* it_is) {
   const auto names = model_names();
-  check(std::find(names.begin(), names.end(), model) != names.end(),
-        "'{}' is neither a model nor a file{}", model, suggest(model, names.data(), names.size()));
+  check(std::find(names.begin(), names.end(), model) != names.end(), "'{}' is {}{}", model, it_is,
+        suggest(model, names.data(), names.size()));
 }
 
 std::string default_data(const std::string& model) {

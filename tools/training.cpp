@@ -84,8 +84,10 @@ void check_effects(const TrainingFlags& f, const CommonOptions& common, const Tr
   check(f.teacher.empty() || f.alpha < 1,
         "--alpha 1 follows the true labels alone: the teacher has no part in it");
   if (o.epochs == 0) {
-    for (const char* option : {"--optim", "--lr", "--momentum", "--weight-decay", "--schedule",
-                               "--warmup", "--clip", "--average", "--augment", "--teacher"})
+    for (const char* option :
+         {"--optim", "--lr", "--momentum", "--weight-decay", "--schedule", "--warmup", "--clip",
+          "--average", "--augment", "--teacher", "--alpha", "--temperature", "--norm-penalty",
+          "--precision", "--batch"})
       if (common.given(option))
         note(common, "note: {} has no part in --epochs 0, which trains nothing", option);
   }
@@ -229,8 +231,9 @@ Start start_from(const std::string& model, const CommonOptions& common) {
     return s;
   }
   check_model_name(model);
-  s.data = load_dataset(common.data.empty() ? default_data(model) : common.data,
-                        dataset_options(common));
+  const std::string data = common.data.empty() ? default_data(model) : common.data;
+  common.check_data_dir(data);
+  s.data = load_dataset(data, dataset_options(common));
   if (const std::string idle = idle_classes(s.data); !idle.empty()) note(common, "note: {}", idle);
   s.graph = new_model(model, s.data, common.seed);
   describe_model(s.graph, model, s.data);

@@ -64,9 +64,11 @@ std::string usage_of(const CLI::App& app) {
   return text;
 }
 
+// What is near alone: --help lists them all.
 std::string nearest(const std::string& name, const std::vector<std::string>& names) {
   const std::vector<std::string_view> known(names.begin(), names.end());
-  return suggest(name, known.data(), known.size());
+  const std::string near = suggest(name, known.data(), known.size());
+  return near.starts_with(" (did you mean") ? near : std::string();
 }
 
 const CLI::App& command_named(const CLI::App& app, const std::string& name) {
@@ -106,13 +108,19 @@ void check_options(const CLI::App& command, std::span<const std::string> words) 
     }
     check(seen.insert(&option).second || option.get_items_expected_max() > 1,
           "{} is given twice; give it once", option.get_name());
+    const int all = option.get_items_expected_min();
+    const std::string missing =
+        all == 1 ? "its value is missing" : message("it takes {} values", all);
+    int wanted = all;
     if (const size_t equals = word.find('='); equals != std::string::npos) {
       check(equals + 1 < word.size(), "{}: {}", option.get_name(), no_value);
-      continue;
+      --wanted;
     }
-    check(++at < words.size(), "{}: its value is missing", option.get_name());
-    check(!option_of(command, words[at]), "{}: its value is missing; {} is the next option",
-          option.get_name(), words[at]);
+    for (; wanted > 0; --wanted) {
+      check(++at < words.size(), "{}: {}", option.get_name(), missing);
+      check(!option_of(command, words[at]), "{}: {}; {} is the next option", option.get_name(),
+            missing, words[at]);
+    }
   }
 }
 
@@ -170,6 +178,12 @@ std::string explain(const CLI::ParseError& error, const CLI::App& app) {
     for (const CLI::Option* option : command.get_options())
       if (option->get_positional() && option->count() == 0)
         return message("name the {}: {}", option->get_name(), usage_of(command));
+  if (error.get_name() == "ArgumentMismatch")
+    for (const CLI::Option* option : command.get_options())
+      if (const int most = option->get_items_expected_max();
+          int(option->count()) > most && most > 1)
+        return message("{}: it takes {} values, {} are given", option->get_name(), most,
+                       option->count());
   return error.what();
 }
 

@@ -134,6 +134,8 @@ TEST_CASE("an output replaces its own kind alone, unless that is forced") {
   f.write("dot", "digraph {}");
   f.write("png", "\x89PNG\r\n");
   f.write("notes", "what I think of it");
+  f.write("table", "epoch,loss\n");  // somebody's
+  f.write("drawing", "<?xml version=\"1.0\"?>\n<svg/>");
   f.write("npz", "PK\x03\x04");
   f.write("short", "e");
   f.write("empty", "");
@@ -141,8 +143,8 @@ TEST_CASE("an output replaces its own kind alone, unless that is forced") {
       {"model", FileKind::model}, {"ckpt", FileKind::checkpoint}, {"log", FileKind::log},
       {"svg", FileKind::svg},     {"dot", FileKind::dot},         {"png", FileKind::png}};
   for (const auto& [own, kind] : kinds)
-    for (const char* name :
-         {"model", "ckpt", "log", "svg", "dot", "png", "notes", "npz", "short"}) {
+    for (const char* name : {"model", "ckpt", "log", "svg", "dot", "png", "notes", "table",
+                             "drawing", "npz", "short"}) {
       CAPTURE(own);
       CAPTURE(name);
       RunFiles files;
@@ -153,6 +155,12 @@ TEST_CASE("an output replaces its own kind alone, unless that is forced") {
       forced.force();
       CHECK(code_of([&] { forced.writes(f / name, "--out", kind); }) == 0);
     }
+  RunFiles files;
+  CHECK(code_of([&] { files.writes(f / "npz", "--out", FileKind::model); }, "name another file") ==
+        1);
+  files.may_be_forced("say please");
+  CHECK(code_of([&] { files.writes(f / "npz", "--out", FileKind::model); },
+                "name another file, or say please") == 1);
 }
 
 TEST_CASE("what cannot be written is told at once, and nothing is left of the trial") {

@@ -44,7 +44,9 @@ TEST_CASE("no output of any command replaces an input or what is none of its kin
   fs::create_hard_link(f.path / "m.pare", f.path / "same.pare");
   const char* const labels = "mnist/t10k-labels-idx1-ubyte";
   const std::string to_labels = std::string(" --out ") + labels;
-  const char* inputs[] = {labels, "notes.txt", "m.pare", "m.pare.ckpt", "m.pare.csv"};
+  fs::copy(f.path / "m.pare", f.path / "x-scratch.pare");
+  const char* inputs[] = {labels,   "notes.txt",   "x-scratch.pare",
+                          "m.pare", "m.pare.ckpt", "m.pare.csv"};
   std::vector<std::vector<uint8_t>> before;
   for (const char* input : inputs) before.push_back(bytes_of(f.path / input));
   const std::string commands[] = {
@@ -57,6 +59,7 @@ TEST_CASE("no output of any command replaces an input or what is none of its kin
       "distill mlp --teacher m.pare --epochs 1 --force" + small + to_labels,
       "prune m.pare --epochs 0 --force" + to_labels,
       "prune m.pare --epochs 0 --out m.pare.csv",
+      "prune x-scratch.pare --epochs 0 --control scratch --force --out x.pare",
       "quantize m.pare --force" + to_labels,
       "quantize m.pare --out notes.txt",
       "sensitivity m.pare --images 50 --svg m.pare",
@@ -75,6 +78,16 @@ TEST_CASE("no output of any command replaces an input or what is none of its kin
     for (size_t i = 0; i < before.size(); ++i) CHECK(bytes_of(f.path / inputs[i]) == before[i]);
   }
   CHECK(run(f, "quantize m.pare --out notes.txt --force").code == 0);
+  // What may be forced, and by what, is said where it is so.
+  for (const char* command : {"sensitivity m.pare --svg ", "summary m.pare --dot ",
+                              "data show mnist --out ", "predict m.pare x.png --show "})
+    CHECK(run(f, std::string(command) + "m.pare.csv", true).out.ends_with("; name another file\n"));
+  CHECK(run(f, "quantize m.pare --out m.pare.csv", true).out.ends_with("or give --force\n"));
+  // Its own kind, as pare writes it, each command replaces.
+  for (const char* command :
+       {"sensitivity m.pare --images 50 --sparsities 0.5 --svg s.svg", "summary m.pare --dot s.dot",
+        "data show mnist --count 1 --out s.png", "train mlp --images 50 --epochs 1 --out s.pare"})
+    for (int i = 0; i < 2; ++i) CHECK(run(f, command).code == 0);
 }
 
 TEST_CASE("a trained network is not replaced by one that is not, unless that is forced") {
@@ -109,11 +122,12 @@ TEST_CASE("a run keeps its files to itself; stopped, it is not lost to the next 
              "pare train mlp --epochs 1 --force --out r.pare" + small + "; echo forced $?; " +
              "pare train mlp --epochs 1 --out other.pare" + small + "; echo other $?; " +
              "kill -9 $pid; wait $pid; ls -A; " + "pare train mlp --epochs 1 --out r.pare" + small +
-             "; echo after $?; " + "pare train mlp --epochs 1 --force --out r.pare" + small +
-             "; echo lost $?");
+             "; echo after $?; " +
+             "pare quantize other.pare --out r.pare --data mnist; echo quantized $?; " +
+             "pare train mlp --epochs 1 --force --out r.pare" + small + "; echo lost $?");
   CAPTURE(o.out);
-  for (const char* line : {"new 1", "resumed 1", "forced 1", "other 0", "after 1", "lost 0",
-                           "another run is writing it", "holds a run that was stopped"})
+  for (const char* line : {"new 1", "resumed 1", "forced 1", "other 0", "after 1", "quantized 1",
+                           "lost 0", "another run is writing it", "holds a run that was stopped"})
     CHECK(o.out.find(line) != std::string::npos);
   CHECK(o.out.find("lock") == std::string::npos);
 }

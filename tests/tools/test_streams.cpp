@@ -51,6 +51,22 @@ TEST_CASE("lost standard error changes nothing, lost standard output ends with 5
   CHECK(shell(f, "\"$PARE\" --version >/dev/full 2>/dev/null") == 5);
 }
 
+TEST_CASE("a signal while the result waits for its reader does not cut it, a second one ends") {
+  if (!have_tool()) return;
+  const Folder f;
+  // Nobody reads the pipe: the result, which is longer than that holds, waits.
+  const auto signals = [&](const std::string& kill) {
+    return shell(
+        f,
+        "rm -f p; mkfifo p; exec 3<>p; \"$PARE\" data show digits --count 1000 >p & pid=$!; "
+        "head -c 1 <&3 >/dev/null; sleep 0.1; " +
+            kill + "wait $pid");
+  };
+  const std::string one = "kill -INT $pid; sleep 0.1; ", read = "cat <&3 >all & c=$!; ";
+  CHECK(signals(one + "kill -TERM $pid; ") == 130);
+  CHECK(signals(one + read + "wait $pid; r=$?; kill $c; exit $r; ") == 0);
+}
+
 TEST_CASE("a terminal that closes saves and ends with 130, unless that is ignored") {
   if (!have_tool()) return;
   const Folder f;

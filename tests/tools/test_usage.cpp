@@ -64,12 +64,41 @@ TEST_CASE("words that no command knows are exit code 1, with what is near") {
       {"train mlp --schedule cosin", 1, "(did you mean 'cosine'?)"},
       {"train mlp --data mnst", 1, "(did you mean 'mnist'?)"},
       {"prune mlp --when gradul", 1, "(did you mean 'gradual'?)"},
+      {"eval m.pare --pixel-range 0", 1, "--pixel-range: it takes 2 values"},
+      {"eval m.pare --pixel-range -2 --quiet", 1, "it takes 2 values; --quiet is the next option"},
+      {"eval m.pare --pixel-range 0 1 2", 1, "it takes 2 values, 3 are given"},
+      {"eval m.pare --pixel-range -2 -1", 2, "m.pare: no such file"},
+      {"train mlp --quiet=1", 1, "--quiet takes no value"},
+      {"train mlp --force=", 1, "--force takes no value"},
+      {"train mlp --resume m.pare.ckpt", 1, "'mlp' has no part in that"},
+      {"prune mlp --resume m.pare.ckpt", 1, "'mlp' has no part in that"},
+      {"distill m.pare --teacher", 1, "--teacher: its value is missing"},
+      {"distill m.pare --teacher t.pare", 1, "pare train m.pare --teacher t.pare"},
+      {"distill lenet6 --teacher t.pare", 1, "'lenet6' is no network that a student could be (did"},
+      {"train ./lenet5", 2, "./lenet5: no such file"},
+      {"train mlp --teacher lenet5", 2, "lenet5: no such file; it is the name of a network"},
+      {"eval mlp", 2, "as pare train mlp --out mlp.pare writes it"},
+      {"predict mlp x.png", 2, "the name of a network"},
+      {"quantize mlp", 2, "the name of a network"},
+      {"bench mlp", 2, "the name of a network"},
+      {"sensitivity mlp", 2, "the name of a network"},
+      {"eval m.pare --data npz:", 2, "m.pare: no such file"},
+      {"data show npz:", 1, "'npz:' names no archive"},
   };
   for (const Mistake& m : cases) check_failure(f, m);
   for (const char* command : {"train", "eval", "summary", "predict", "prune", "sensitivity",
                               "quantize", "distill", "bench", "data list", "data show", "doctor"})
     CHECK(failure(f, std::string(command) + " --nonsense 1", 1) ==
           failure(f, std::string(command) + " x --nonsense=1", 1));
+  for (const char* object : {"doctor --json=1", "doctor --json="}) {
+    const Outcome o = run(f, object);
+    CAPTURE(o.out);
+    CHECK(o.code == 1);
+    CHECK(json::parse(o.out)["error"] == "--json takes no value");
+  }
+  CHECK(failure(f, "train mlp --nonsense 1", 1) ==
+        "pare train has no option '--nonsense'; pare train --help lists them");
+  CHECK(failure(f, "nonsense", 1) == "pare has no command 'nonsense'; pare --help lists them");
   check_mistake(f, {"", 1, "error: pare needs a command; pare --help lists them\n"});
   check_mistake(f, {"data", 1, "error: pare data needs a command; pare data --help lists them\n"});
   CHECK(run(f, "help").out == run(f, "--help").out);
@@ -100,6 +129,8 @@ TEST_CASE("a value that is empty or beyond its type is exit code 1") {
       {"train mlp --seed 18446744073709551616", 1, "expected a whole number, 0 to"},
       {"train mlp --threads 1025", 1, "--threads: '1025', expected a whole number, 0 to 1024"},
       {"train mlp --threads -1", 1, "0 to 1024"},
+      {"data show digits --threads -1", 1, "0 to 1024"},
+      {"train mlp --axes ''", 1, "its value is empty"},
       {"train mlp --threads 99999999999", 1, "0 to 1024"},
       {"train mlp --batch 0", 1, "1 to 1048576"},
       {"train mlp --images 0", 1, "at least 1"},
@@ -122,6 +153,7 @@ TEST_CASE("options that change nothing are refused, or said where there is less 
   if (!have_tool()) return;
   const Folder f;
   REQUIRE(run(f, std::string(train) + "--out m.pare").code == 0);
+  REQUIRE(run(f, "train mlp --images 20 --epochs 0 --out d.pare").code == 0);
   const Mistake cases[] = {
       {"train mlp --data mnist --momentum 0.9", 1, "--momentum has no part in adamw"},
       {"train lenet5 --data mnist --optim adam --momentum 0.9", 1,
@@ -131,7 +163,18 @@ TEST_CASE("options that change nothing are refused, or said where there is less 
       {"train mlp --data mnist --teacher m.pare --alpha 1", 1, "the teacher has no part in it"},
       {"distill mlp --teacher m.pare --alpha 1", 1, "the teacher has no part in it"},
       {"train mlp --data mnist --eager", 1, "--eager has no part in a training on the CPU"},
-      {"train mlp --data digits --data-dir .", 1, "--data-dir has no part in --data digits"},
+      {"train mlp --data digits --data-dir .", 1, "--data-dir has no part in digits"},
+      {"train mlp --data-dir .", 1, "--data-dir has no part in digits"},
+      {"eval d.pare --data-dir .", 1, "--data-dir has no part in digits"},
+      {"train mlp --data digits --axes hwc", 1, "belong to an archive"},
+      {"train mlp --data digits --pixel-range 0 1", 1, "belong to an archive"},
+      {"data show digits --pixel-range 0 1", 1, "belong to an archive"},
+      {"data list --axes hwc", 1, "--axes has no part in pare data list"},
+      {"data list --threads 2", 1, "--threads has no part in pare data list"},
+      {"summary mlp --seed 2", 1, "--seed has no part in a summary"},
+      {"prune m.pare --structure channel --widths 9,9 --floor 0.1", 1, "--floor has no part in"},
+      {"prune m.pare --structure channel --widths 9,9 --round-to 3", 1, "--round-to has no part"},
+      {"prune m.pare --structure channel --widths 9,9 --scope local", 1, "--scope has no part in"},
       {"data show digits --data-dir .", 1, "--data-dir has no part in digits"},
       {"quantize m.pare --epochs 2", 1, "--epochs has no part in --method ptq"},
       {"quantize m.pare --batch 2", 1, "--batch has no part in --method ptq"},
@@ -151,6 +194,13 @@ TEST_CASE("options that change nothing are refused, or said where there is less 
        "note: --batch 21: there are 20 training images; all are taken"},
       {"train mlp --data mnist --lr 0.1 --epochs 0 --out z.pare",
        "note: --lr has no part in --epochs 0"},
+      {"train mlp --data mnist --batch 7 --epochs 0 --out z.pare",
+       "note: --batch has no part in --epochs 0"},
+      {"prune m.pare --holdout 0.2 --seed 7 --epochs 0 --out z.pare --force",
+       "note: --holdout has no part in --epochs 0, which trains nothing\n"
+       "note: --seed has no part in --epochs 0"},
+      {"data list --data-dir none", "note: --data-dir none: no such folder"},
+      {"doctor --data-dir none", "note: --data-dir none: no such folder"},
       {"eval m.pare --batch 301", "note: --batch 301: there are 300 test images; all are taken"},
       {"data show mnist --count 1000", "mnist: 1500 training"},
       {"doctor --threads 1000", "processors is slower than --threads"}};
@@ -227,7 +277,7 @@ TEST_CASE("files, data and devices that are not there have the same code in ever
     CHECK(failure(f, command + " --data cifar10", 2).find("data_batch_1.bin") != std::string::npos);
     CHECK(failure(f, command + " --data npz:empty.npz", 2).find("empty.npz") != std::string::npos);
   }
-  for (const std::string command : {"train ", "prune ", "summary ", "distill --teacher m.pare "})
+  for (const std::string command : {"train ", "prune ", "summary "})
     CHECK(failure(f, command + "nonsense", 1).find("'nonsense' is neither a model nor a file") !=
           std::string::npos);
   for (const std::string command :
