@@ -6,23 +6,11 @@
 
 #include "autograd/graph.h"
 #include "core/backend.h"
+#include "core/cpu/loops.h"
 #include "core/element.h"
 
 namespace pare {
 namespace {
-
-template <class T>
-bool finite_elements(const T* x, int64_t n) {
-  constexpr int64_t lanes = 16;  // x * 0 is NaN for what is not finite, and NaN survives a sum
-  T sums[lanes] = {};
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (int64_t k = 0; k < lanes; ++k) sums[k] += x[i + k] * T(0);
-  for (; i < n; ++i) sums[0] += x[i] * T(0);
-  for (const T s : sums)
-    if (s != T(0)) return false;
-  return true;
-}
 
 bool holds_nan(const Tensor& tensor) {
   if (all_finite(tensor)) return false;
@@ -69,8 +57,8 @@ std::set<std::string> norm_statistics(Module& network) {
 bool all_finite(const Tensor& tensor) {
   if (!tensor.defined() || !is_float(tensor.dtype())) return true;
   const Tensor t = tensor.to(Device{});
-  return t.dtype() == DType::f64 ? finite_elements(t.data<double>(), t.elements())
-                                 : finite_elements(t.data<float>(), t.elements());
+  return t.dtype() == DType::f64 ? cpu::loops<double>().all_finite(t.data<double>(), t.elements())
+                                 : cpu::loops<float>().all_finite(t.data<float>(), t.elements());
 }
 
 std::string not_finite_in(Module& network) {

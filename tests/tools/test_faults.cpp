@@ -15,8 +15,6 @@ std::vector<std::string> files_in(const fs::path& folder) {
   return names;
 }
 
-std::vector<uint8_t> bytes_of(const fs::path& path) { return read_file(path.string(), 1 << 30); }
-
 }  // namespace
 
 TEST_CASE("what cannot be written leaves the old model, no half one, and exit code 5") {

@@ -7,8 +7,6 @@ using namespace pare::testing;
 
 namespace {
 
-std::vector<uint8_t> bytes_of(const fs::path& path) { return read_file(path.string(), 1 << 30); }
-
 double zeros_of(const Folder& f, const std::string& file) {
   const json j = result(f, "summary " + file, {"layers"});
   double weights = 0, zeros = 0;

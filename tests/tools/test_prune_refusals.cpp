@@ -5,12 +5,6 @@
 using namespace pare;
 using namespace pare::testing;
 
-namespace {
-
-std::vector<uint8_t> bytes_of(const fs::path& path) { return read_file(path.string(), 1 << 30); }
-
-}  // namespace
-
 TEST_CASE("no file that a command reads is overwritten by what stands beside its output") {
   if (!have_tool()) return;
   const Folder f;

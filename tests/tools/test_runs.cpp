@@ -8,23 +8,6 @@ using namespace pare::testing;
 
 namespace {
 
-std::vector<uint8_t> bytes_of(const fs::path& path) { return read_file(path.string(), 1 << 30); }
-
-// Shell code in the folder, where `pare` is the tool, without progress; standard error is joined
-// in.
-Outcome shell(const Folder& folder, const std::string& code) {
-  const std::string command = "cd '" + folder.path.string() +
-                              "' && export PARE_DATA=. && pare() { \"$PARE_TOOL\" \"$@\"; } && { " +
-                              code + "; } 2>&1";
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  Outcome o;
-  char buffer[4096];
-  while (const size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) o.out.append(buffer, n);
-  const int status = ::pclose(pipe);
-  o.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return o;
-}
-
 const std::string small = " --data mnist --batch 256 --threads 1 --quiet ";
 
 // Starts `command`, which writes OUT, in the background as $pid, and waits for its first epoch.

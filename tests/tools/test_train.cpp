@@ -12,26 +12,12 @@
 #include <thread>
 #include <vector>
 
-#include "core/file_io.h"
+#include "tests/tools/tool.h"
 
 using namespace pare;
-namespace fs = std::filesystem;
+using namespace pare::testing;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("pare train é " + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const char* name) const { return (path / name).string(); }
-};
-
-bool have_tool() {
-  const char* tool = std::getenv("PARE_TOOL");
-  if (tool && *tool) return true;
-  MESSAGE("skipped: PARE_TOOL does not name the pare tool");
-  return false;
-}
 
 pid_t start(std::vector<std::string> args) {
   args.insert(args.begin(), std::getenv("PARE_TOOL"));

@@ -267,6 +267,12 @@ TEST_CASE("files, data and devices that are not there have the same code in ever
       const std::string error = failure(f, std::string(before) + file + after, 2);
       CHECK_MESSAGE(error.find(says) != std::string::npos, error);
     }
+  fs::create_directory(f.path / "d");
+  fs::copy(f.path / "mnist", f.path / "d/mnist");
+  fs::remove(f.path / "d/mnist/t10k-labels-idx1-ubyte");
+  REQUIRE(::mkfifo((f.path / "d/mnist/t10k-labels-idx1-ubyte").c_str(), 0600) == 0);
+  CHECK(failure(f, "train mlp --data mnist --data-dir d", 2).find("not found") !=
+        std::string::npos);
   const char* with_data[] = {"train mlp",       "eval m.pare",
                              "prune m.pare",    "sensitivity m.pare",
                              "quantize m.pare", "distill mlp --teacher m.pare",

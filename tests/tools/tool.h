@@ -11,6 +11,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "core/file_io.h"
 #include "datasets/digits.h"
@@ -41,6 +42,7 @@ struct Folder {
     part("t10k", 300, 5000);
   }
   ~Folder() { fs::remove_all(path); }
+  std::string operator/(const char* name) const { return (path / name).string(); }
   void part(const std::string& name, int64_t n, int64_t first) const {
     static std::map<std::pair<int64_t, int64_t>, Examples> drawn;  // once a process
     Examples& e = drawn[{first, n}];
@@ -58,13 +60,8 @@ struct Outcome {
   std::string out;
 };
 
-// Runs `pare ARGS` in the folder; standard error is joined in when asked for. `before` is shell
-// code run first (limits, variables).
-inline Outcome run(const Folder& folder, const std::string& args, bool errors = false,
-                   const std::string& before = "") {
-  const std::string command = "cd '" + folder.path.string() + "' && " + before + " PARE_DATA=. '" +
-                              std::getenv("PARE_TOOL") + "' " + args +
-                              (errors ? " 2>&1" : " 2>/dev/null");
+// What a shell command prints, and its exit code; -1: a signal ended it.
+inline Outcome capture(const std::string& command) {
   std::FILE* pipe = ::popen(command.c_str(), "r");
   Outcome o;
   char buffer[4096];
@@ -72,6 +69,26 @@ inline Outcome run(const Folder& folder, const std::string& args, bool errors = 
   const int status = ::pclose(pipe);
   o.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return o;
+}
+
+// Runs `pare ARGS` in the folder; standard error is joined in when asked for. `before` is shell
+// code run first (limits, variables).
+inline Outcome run(const Folder& folder, const std::string& args, bool errors = false,
+                   const std::string& before = "") {
+  return capture("cd '" + folder.path.string() + "' && " + before + " PARE_DATA=. '" +
+                 std::getenv("PARE_TOOL") + "' " + args + (errors ? " 2>&1" : " 2>/dev/null"));
+}
+
+// Runs shell code in the folder, where `pare` is the tool; standard error is joined in. Where pare
+// is to be the process itself, in the background say, it is "$PARE_TOOL".
+inline Outcome shell(const Folder& folder, const std::string& code) {
+  return capture("cd '" + folder.path.string() +
+                 "' && export PARE_DATA=. && pare() { \"$PARE_TOOL\" \"$@\"; } && { " + code +
+                 "; } 2>&1");
+}
+
+inline std::vector<uint8_t> bytes_of(const fs::path& path) {
+  return read_file(path.string(), 1 << 30);
 }
 
 // A command that is refused: with which code, and a part of what it says.
