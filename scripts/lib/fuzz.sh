@@ -1,10 +1,13 @@
 # How fuzz targets are built and run. To be sourced.
 
-# configure_fuzz SOURCE BUILD: clang's libFuzzer under the sanitizers.
+# configure_fuzz SOURCE BUILD [FLAGS]: clang's libFuzzer under the sanitizers; a BUILD that has it stays as it is.
 configure_fuzz() {
-  cmake -S "$1" -B "$2" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="${CXX:-clang++-19}" \
+  local source=$1 build=$2
+  shift 2
+  ! grep -qs '^PARE_FUZZ:BOOL=ON' "$build/CMakeCache.txt" || return 0
+  cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="${CXX:-clang++-19}" \
     -DPARE_FUZZ=ON -DPARE_SANITIZE=fuzzer-no-link,address,undefined \
-    -DPARE_TESTS=OFF -DPARE_TOOLS=OFF -DPARE_EXAMPLES=OFF >/dev/null
+    -DPARE_TESTS=OFF -DPARE_TOOLS=OFF -DPARE_EXAMPLES=OFF "$@" >/dev/null
 }
 
 # fuzz TARGET BUILD FOLDER SECONDS: from the seeds and what FOLDER/corpus/TARGET holds; a finding is left as FOLDER/TARGET-*.
