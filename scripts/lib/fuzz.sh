@@ -6,7 +6,7 @@ configure_fuzz() {
   shift 2
   ! grep -qs '^PARE_FUZZ:BOOL=ON' "$build/CMakeCache.txt" || return 0
   cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="${CXX:-clang++-19}" \
-    -DPARE_FUZZ=ON -DPARE_SANITIZE=fuzzer-no-link,address,undefined \
+    -DPARE_FUZZ=ON -DPARE_SANITIZE=address,undefined \
     -DPARE_TESTS=OFF -DPARE_TOOLS=OFF -DPARE_EXAMPLES=OFF "$@" >/dev/null
 }
 
