@@ -2,9 +2,10 @@
 // units by the shape, and launches.
 #pragma once
 
-#include "cuda/columns.h"
 #include "cuda/host.h"
+#include "cuda/join_parts.h"
 #include "cuda/product_registers.h"
+#include "cuda/product_split.h"
 #include "cuda/product_tensor.h"
 
 namespace pare::cuda {
@@ -60,55 +61,18 @@ void with_tile_size(int64_t m, int64_t n, int64_t groups, F&& f) {
     if (m <= 32) return f(TileSize<32, 128>{});
   } else {
     // Large tiles read the least, where there are enough of them to fill a large GPU.
-    constexpr int64_t processors = 132;
     if (n > 64 && ceil_div(m, 128) * ceil_div(n, 128) * groups >= processors)
       return f(TileSize<128, 128>{});
   }
   f(TileSize<64, 64>{});
 }
 
-// The sum of the parts of a split product goes where the product does.
-template <class T>
-struct PutSum {
-  Result<T> result;
-  PARE_DEVICE void operator()(int64_t, int64_t i, const Sums<T, 1>& sum) const {
-    const int64_t size = int64_t(result.m) * result.n;
-    const int64_t group = i / size, rest = i - group * size;
-    const int row = int(rest / result.n), column = int(rest - int64_t(row) * result.n);
-    result.put(result.c + group * result.group_step + result.row_offset(row) +
-                   result.column_offset(column),
-               sum.v[0], result.bias ? result.bias + group * result.n + column : nullptr);
-  }
-};
-template <class T>
-struct ReadParts {
-  using State = Sums<T, 1>;
-  const T* p;
-  int64_t size;
-  PARE_DEVICE void add(State& state, int64_t part, int64_t i) const {
-    state.v[0] = state.v[0] + p[part * size + i];
-  }
-};
-
-constexpr int deepest_step = 32;  // the depth of every tile's step divides it
-
-// Few tiles with a deep sum: its depth is split into so many parts, so that more blocks share the
-// work: two for each of 132 processors.
-inline int64_t wanted_parts(int64_t depth, int64_t tiles) {
-  constexpr int64_t enough_blocks = 264, least_depth = 256;
-  const int64_t most = depth / least_depth, wanted = enough_blocks / (tiles ? tiles : 1);
-  return most < wanted ? most : wanted;
-}
-// Parts are whole steps of every tile, so that where they end does not depend on how operands lie
-// in memory.
-template <class T>
+template <class Tile, class T>
 Split<T> split_of(const Result<T>& result, int64_t depth, int64_t groups, int64_t tiles) {
-  Split<T> split{int(depth), int(depth), 1, nullptr};
-  const int64_t parts = wanted_parts(depth, tiles);
-  if (parts < 2) return split;
-  split.part = int(ceil_div(ceil_div(depth, parts), deepest_step) * deepest_step);
-  split.parts = int(ceil_div(depth, split.part));
-  if (split.parts > 1) split.sums = scratch<T>(split.parts * groups * result.m * result.n);
+  const int64_t size = groups * result.m * result.n;
+  const Parts parts = quickest_parts(cost_of<Tile>(), tiles, depth, size * int64_t(sizeof(T)));
+  Split<T> split{int(depth), int(parts.depth), int(parts.count), nullptr};
+  if (parts.count > 1) split.sums = scratch<T>(parts.count * size);
   return split;
 }
 
@@ -121,12 +85,10 @@ void product(const A& a, const B& b, const Result<T>& result, int64_t depth, int
     const int64_t tiles = ceil_div(result.m, Tile::rows) * ceil_div(result.n, Tile::columns);
     if (groups > 65535) throw Failure(Status::failed, "more than 65535 groups of channels");
     static_assert(deepest_step % Tile::depth == 0);
-    const Split<T> split = split_of(result, depth, groups, tiles * groups);
+    const Split<T> split = split_of<Tile>(result, depth, groups, tiles * groups);
     launch(kernel, Dim(tiles, groups, split.parts), Tile::threads, size_t(shared_bytes), stream(),
            a, b, result, split);
-    const int64_t size = groups * result.m * result.n;
-    if (split.parts > 1)
-      over_columns(ReadParts<T>{split.sums, size}, PutSum<T>{result}, split.parts, size);
+    if (split.parts > 1) join_parts(result, split, groups);
   };
   with_tile_size<form>(result.m, result.n, groups, [&]<class Size>(Size size) {
     if constexpr (std::is_same_v<T, float>) {

@@ -12,6 +12,9 @@ struct RegisterTile {
   static constexpr int rows = rows_, columns = columns_, depth = depth_;
   static constexpr int per_m = per_m_, per_n = per_n_;
   static constexpr int across = columns / per_n, threads = rows / per_m * across;
+  // Of a thread, as compiled; instructions in `deepest_step` of depth.
+  static constexpr int registers = per_m * per_n < 64 ? 128 : 168;
+  static constexpr int instructions = 512 + per_m * per_n * 32;
 };
 
 template <class Tile, class A, class B, class T>
