@@ -28,6 +28,8 @@ struct DataCommand {
   }
 
   void show() {
+    if (common.json && common.out.empty())
+      common.refuse({"--count"}, "--json without --out, which draws no images");
     set_threads(common.threads);
     common.check_data_dir(name);
     const Dataset d = load_dataset(name, dataset_options(common));

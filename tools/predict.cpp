@@ -112,10 +112,16 @@ struct PredictCommand {
     if (!show.empty() &&
         int64_t(drawn_.size()) < contact_sheet_capacity(model.input[1], model.input[2]))
       drawn_.push_back(to_image(x, model.preprocessing));
-    return {{"file", name},
-            {"class", model.name(order[0])},
-            {"probability", p[order[0]]},
-            {"notes", notes}};
+    Json answer = {{"file", name},
+                   {"class", model.name(order[0])},
+                   {"probability", p[order[0]]},
+                   {"notes", notes}};
+    if (common.given("--top")) {
+      answer["top"] = Json::array();
+      for (size_t i = 0; i < std::min(order.size(), size_t(top)); ++i)
+        answer["top"].push_back({{"class", model.name(order[i])}, {"probability", p[order[i]]}});
+    }
+    return answer;
   }
 
   std::string text_;          // the answers, a line each

@@ -54,6 +54,25 @@ std::shared_ptr<TrainHook> hook_of(const PruneRun& run, int64_t steps) {
   return nullptr;
 }
 
+// Says where --every leaves no time for what --when means.
+void tell_rare_changes(const PruneRun& run, int64_t steps) {
+  const PruneFlags& f = run.flags;
+  const auto at = [&](double share) { return int64_t(share * double(steps - 1)); };
+  if (f.when == "gradual")
+    if (const int64_t rise = at(f.ramp_end) - at(f.ramp_begin); f.every >= rise)
+      note(
+          run.common,
+          "note: --every {}: the sparsity may rise within {} steps, so it does in one jump; give a "
+          "smaller --every or train longer",
+          f.every, rise);
+  if (const int64_t last = int64_t(f.ramp_end * double(steps));
+      f.when == "dynamic" && f.every >= last)
+    note(run.common,
+         "note: --every {}: connections may move within {} steps, so none does; give a smaller "
+         "--every or train longer",
+         f.every, last);
+}
+
 // What is compared is judged on the same images: what is known of others is known no longer.
 void forget_test_part(PruneRun& run) {
   run.pruned.accuracy = std::numeric_limits<double>::quiet_NaN();
@@ -133,6 +152,7 @@ void rehearse_trainings(PruneRun& run) {
   set_task_loss(trainer, o.task, graph);
   const TrainMoment begin{graph, 0, trainer.steps()};
   const auto hook = hook_of(run, begin.steps);
+  tell_rare_changes(run, begin.steps);
   if (run.flags.when == "gradual") hook->start(begin);  // dynamic wants masks first
   if (run.flags.when == "lottery") RememberStep(run.flags.rewind).start(begin);
   if (run.flags.control != "none") Trainer(graph, run.data, control_options(run, graph));

@@ -35,6 +35,8 @@ struct QuantizeCommand {
     check_float(graph, file);
     const Dataset data = open_data(common, graph);
     note_excess(common, "--images", images, data.train.size(), "training images");
+    if (method == "ptq" && common.given("--seed") && images >= data.train.size())
+      note(common, "note: --seed has no part in a calibration on all of the training part");
     device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     Graph original = graph.clone();

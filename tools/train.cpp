@@ -70,6 +70,8 @@ struct TrainCommand {
     note_excess(common, "--images", images, begun.data.train.size(), "training images");
     const Dataset data = first_images(std::move(begun.data), options.task);
     check_effects(flags, common, options, data);
+    if (begun.is_file && options.epochs == 0 && common.given("--seed"))
+      note(common, "note: --seed has no part in --epochs 0 of a file, whose weights stay");
     const Device device = common.device_for(graph, Use::training);
     check_precision(flags, device);
     to_device(graph, device);

@@ -64,6 +64,10 @@ TEST_CASE("one bad picture among many loses only itself") {
                            "\na.png:  ", "\nc.png:  ", "error: 2 of 5 pictures have no answer"})
     CHECK_MESSAGE(said.find(part) != std::string::npos, part);
   CHECK(result(f, "predict m.pare a.png", {})["predictions"][0] == all[0]);
+  const json top = result(f, "predict m.pare a.png --top 2", {})["predictions"][0]["top"];
+  REQUIRE(top.size() == 2);
+  CHECK(top[0]["class"] == all[0]["class"]);
+  CHECK(top[0]["probability"] > top[1]["probability"]);
 }
 
 TEST_CASE("predict refuses what is no classifier of images, and overwrites nothing that it reads") {
