@@ -168,7 +168,7 @@ const std::vector<Entry>& entries() {
 Dataset load_dataset(const std::string& name, const DatasetOptions& options) {
   if (name.starts_with(npz_prefix)) {
     check(options.axes.empty() || options.axes == "chw" || options.axes == "hwc",
-          "axes '{}', expected chw or hwc", options.axes);
+          "axes '{}' (--axes), expected chw or hwc", options.axes);
     check(name.size() > npz_prefix.size(), "'{}' names no archive; it is npz:FILE", name);
     return read_npz(name.substr(npz_prefix.size()), options);
   }

@@ -30,9 +30,9 @@ struct Classifier {
     check_parameters(graph);
   }
 
-  std::vector<double> probabilities(const Tensor& x) {
+  std::vector<double> probabilities(const Tensor& x, const std::string& picture) {
     const Tensor images = x.to(device), logits = graph(images, Mode::eval);
-    check_answer(graph, images, logits);
+    check_answer(graph, images, logits, (picture + ": the network").c_str());
     std::vector<double> p = logits.to_vector<double>();
     const double largest = *std::max_element(p.begin(), p.end());
     double sum = 0;
@@ -98,7 +98,7 @@ struct PredictCommand {
   Json answer(Classifier& model, const std::string& name) {
     const Image image = read_png(name);
     const Tensor x = to_input(image, model.input, model.preprocessing);
-    const std::vector<double> p = model.probabilities(x);
+    const std::vector<double> p = model.probabilities(x, name);
     std::vector<size_t> order(p.size());
     std::iota(order.begin(), order.end(), size_t(0));
     std::sort(order.begin(), order.end(),

@@ -15,10 +15,13 @@ TEST_CASE("a network that answers with NaN gives no accuracy and no class, in an
   for (auto& [name, p] : named_parameters(g))
     if (p.value().rank() == 2) p.value().copy_from(mul_scalar(p.value(), 1e19));
   save_graph(g, (f.path / "nan.pare").string());
+  REQUIRE(run(f, "data show mnist --count 1 --out digit.png").code == 0);
   const char* layer = "'fc3/dense' that is the first to give values that are not finite";
   for (const Mistake& m : std::initializer_list<Mistake>{
            {"eval nan.pare", 2, layer},
            {"bench nan.pare", 2, layer},
+           {"predict nan.pare digit.png", 2, layer},
+           {"predict nan.pare digit.png digit.png", 2, "digit.png: the network answers with"},
            {"quantize nan.pare --out q.pare", 2, layer},
            {"prune nan.pare --epochs 0 --out p.pare", 2, layer},
            {"sensitivity nan.pare", 2, layer},
