@@ -6,6 +6,7 @@
 
 #include "cuda/conv.h"
 #include "cuda/conv_windows.h"
+#include "cuda/pack_filters.h"
 
 namespace pare::cuda {
 namespace {
@@ -40,13 +41,14 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool
     if (met == 0 && accumulate) continue;
     WindowGeometry g;
     g.h = int(s.oh), g.w = int(s.ow), g.pixel_stride = int(s.o);
+    g.image = extent(s.oh * s.ow * s.o);
     g.pixels = extent(s.n * rows.positions * columns.positions), g.elements = extent(met * out);
     g.grid = Divisor(rows.positions * columns.positions), g.grid_w = Divisor(columns.positions);
     g.channels = Divisor(out), g.taps_w = Divisor(met ? columns.count : 1);
     g.step = 1;
     g.offset_h = int(rows.offset), g.offset_w = int(columns.offset);
     g.tap_step_h = int(rows.step), g.tap_step_w = int(columns.step);
-    Filters<T, true> filters;
+    Filters<T> filters;
     filters.w = w;
     filters.group_step = int64_t(out) * in * taps, filters.row_step = taps;
     filters.channel_step = int64_t(in) * taps;
@@ -54,6 +56,7 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool
     filters.first = int(rows.first * s.kw + columns.first);
     filters.tap_step_h = int(rows.every * s.kw), filters.tap_step_w = int(columns.every);
     filters.channels = g.channels, filters.taps_w = g.taps_w;
+    const auto packed = packed_filters(filters, s.groups);
     Result<T> result;
     result.c = dx + (i * s.w + j) * s.c, result.m = g.pixels, result.n = in;
     result.group_step = in;
@@ -62,7 +65,7 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx, bool
     result.line_step = stride * s.w * s.c, result.pixel_step = stride * s.c;
     result.accumulate = accumulate;
     with_width<std::is_same_v<T, float>>(vectors_at(dy, out, s.o), [&](auto width) {
-      product<Form::tall>(Windows<T, false, width()>{dy, g}, filters, result, g.elements, s.groups,
+      product<Form::tall>(Windows<T, false, width()>{dy, g}, packed, result, g.elements, s.groups,
                           precision);
     });
   }

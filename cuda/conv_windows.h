@@ -18,6 +18,7 @@ inline WindowGeometry windows_of(const ConvShape& s) {
   const int64_t in = s.c / s.groups;
   WindowGeometry g;
   g.h = int(s.h), g.w = int(s.w), g.pixel_stride = int(s.c);
+  g.image = extent(s.h * s.w * s.c);
   g.pixels = extent(s.n * s.oh * s.ow), g.elements = extent(s.kh * s.kw * in);
   g.grid = Divisor(s.oh * s.ow), g.grid_w = Divisor(s.ow);
   g.channels = Divisor(in), g.taps_w = Divisor(s.kw);

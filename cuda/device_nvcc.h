@@ -53,6 +53,19 @@ PARE_DEVICE inline void store(T* p, Vector<T, N> v) {
   *reinterpret_cast<Vector<T, N>*>(p) = v;
 }
 
+// The address, worked out once: the compiler would take it apart into a base and an offset, and
+// join them again at every load.
+template <class T>
+PARE_DEVICE inline const T* fixed(const T* p) {
+#ifdef __CUDA_ARCH__
+  size_t address = __cvta_generic_to_global(p);
+  asm("" : "+l"(address));
+  return static_cast<const T*>(__cvta_global_to_generic(address));
+#else
+  return p;
+#endif
+}
+
 template <class T>
 struct Shared {
   T* p;

@@ -3,10 +3,13 @@
 // a convolution a product without a copy of its windows (implicit GEMM; Chetlur et al. 2014,
 // "cuDNN: Efficient Primitives for Deep Learning").
 //
-// place(row, group) works out once what belongs to a row; fetch(place, k) gives `width` elements:
-// of rows on where `across`, else of depth k and on; zeros outside of the operand. Rows, depth and
-// addresses of operands with a width above 1 are multiples of it.
+// place(row, group) works out once what belongs to a row, at(k) what belongs to a depth;
+// fetch(place, depth) gives `width` elements: of rows on where `across`, else of depth k and on;
+// zeros outside of the operand. Rows, depth and addresses of operands with a width above 1 are
+// multiples of it.
 #pragma once
+
+#include <type_traits>
 
 #include "cuda/device.h"
 #include "cuda/divisor.h"
@@ -31,6 +34,7 @@ struct Matrix {
   PARE_DEVICE Place place(int row, int group) const {
     return {p + group * group_step + row * (across ? 1 : step), row < rows};
   }
+  PARE_DEVICE int at(int k) const { return k; }
   PARE_DEVICE Vector<T, width> fetch(const Place& at, int k) const {
     if (!at.inside || k >= depth) return {};
     return load<width>(at.p + k * (across ? step : 1));
@@ -42,6 +46,7 @@ struct Matrix {
 // Pixels are rows and elements depths, or the reverse (across).
 struct WindowGeometry {
   int h, w, pixel_stride;    // of the images
+  int image;                 // elements from one to the next
   int pixels, elements;      // of the grid, of a window
   Divisor grid, grid_w;      // pixels of an image's grid and of its rows
   Divisor channels, taps_w;  // of a window
@@ -52,61 +57,57 @@ struct Windows {
   using Element = T;
   static constexpr bool across = across_;
   static constexpr int width = width_;
-  struct Place {
+  // Of a pixel and of an element; both together are a row and column of the image, and an address.
+  struct Pixel {
+    const T* p;
     int i, j;
-    bool inside;
-    int64_t offset;
   };
+  struct Tap {
+    int offset, i, j;
+  };
+  using Place = std::conditional_t<across, Tap, Pixel>;
+  static constexpr int outside = -(1 << 30);  // no image has so many rows: no sum with it is one
   const T* x;
   WindowGeometry g;
 
-  PARE_DEVICE Place of_pixel(int p) const {
+  // An image has less than 2^31 elements.
+  PARE_DEVICE int offset_of(int i, int j) const { return (i * g.w + j) * g.pixel_stride; }
+  PARE_DEVICE Pixel of_pixel(int p) const {
     const int n = g.grid.quotient(p), rest = p - n * g.grid.value;
-    const int i = g.grid_w.quotient(rest), j = rest - i * g.grid_w.value;
-    return {i * g.step + g.offset_h, j * g.step + g.offset_w, p < g.pixels,
-            int64_t(n) * g.h * g.w * g.pixel_stride};
+    const int row = g.grid_w.quotient(rest), column = rest - row * g.grid_w.value;
+    const int i = row * g.step + g.offset_h, j = column * g.step + g.offset_w;
+    return {x + int64_t(n) * g.image + offset_of(i, j), p < g.pixels ? i : outside, j};
   }
-  PARE_DEVICE Place of_element(int e) const {
+  PARE_DEVICE Tap of_element(int e) const {
     const int tap = g.channels.quotient(e), c = e - tap * g.channels.value;
     const int a = g.taps_w.quotient(tap), b = tap - a * g.taps_w.value;
-    return {a * g.tap_step_h, b * g.tap_step_w, e < g.elements, c};
+    const int i = a * g.tap_step_h, j = b * g.tap_step_w;
+    return {offset_of(i, j) + c, e < g.elements ? i : outside, j};
   }
   PARE_DEVICE Place place(int row, int group) const {
-    Place at = across ? of_element(row) : of_pixel(row);
-    at.offset += int64_t(group) * g.channels.value;
-    return at;
+    if constexpr (across) {
+      Tap at = of_element(row);
+      at.offset += group * g.channels.value;
+      return at;
+    } else {
+      Pixel at = of_pixel(row);
+      at.p = fixed(at.p + group * g.channels.value);
+      return at;
+    }
   }
-  PARE_DEVICE Vector<T, width> fetch(const Place& at, int k) const {
-    const Place other = across ? of_pixel(k) : of_element(k);
-    const int i = at.i + other.i, j = at.j + other.j;
-    if (!at.inside || !other.inside || i < 0 || i >= g.h || j < 0 || j >= g.w) return {};
-    return load<width>(x + at.offset + other.offset + (int64_t(i) * g.w + j) * g.pixel_stride);
+  PARE_DEVICE auto at(int k) const {
+    if constexpr (across)
+      return of_pixel(k);
+    else
+      return of_element(k);
   }
-};
-
-// Filters (oihw): depth (a, b, c) of taps first + a tap_step_h + b tap_step_w and channels c.
-template <class T, bool across_>
-struct Filters {
-  using Element = T;
-  static constexpr bool across = across_;
-  static constexpr int width = 1;
-  struct Place {
-    const T* p;
-    bool inside;
-  };
-  const T* w;
-  int64_t group_step, row_step, channel_step;
-  int rows, depth, first, tap_step_h, tap_step_w;
-  Divisor channels, taps_w;
-
-  PARE_DEVICE Place place(int row, int group) const {
-    return {w + group * group_step + row * row_step + first, row < rows};
+  PARE_DEVICE Vector<T, width> fetch(const Pixel& pixel, const Tap& tap) const {
+    if (unsigned(pixel.i + tap.i) >= unsigned(g.h) || unsigned(pixel.j + tap.j) >= unsigned(g.w))
+      return {};
+    return load<width>(pixel.p + tap.offset);
   }
-  PARE_DEVICE Vector<T, 1> fetch(const Place& at, int k) const {
-    if (!at.inside || k >= depth) return {};
-    const int tap = channels.quotient(k), c = k - tap * channels.value;
-    const int a = taps_w.quotient(tap), b = tap - a * taps_w.value;
-    return load<1>(at.p + c * channel_step + a * tap_step_h + b * tap_step_w);
+  PARE_DEVICE Vector<T, width> fetch(const Tap& tap, const Pixel& pixel) const {
+    return fetch(pixel, tap);
   }
 };
 

@@ -47,7 +47,7 @@ template <class Deep, class A, class B>
 struct TensorTileFor {
   static constexpr int vectors = Stage<A, Deep::rows, Deep::depth, Deep::threads, true>::count +
                                  Stage<B, Deep::columns, Deep::depth, Deep::threads, true>::count;
-  using Tile = std::conditional_t<(vectors > 24), typename Deep::Shallow, Deep>;
+  using Tile = std::conditional_t<(vectors > 18), typename Deep::Shallow, Deep>;
 };
 
 template <Form form, class F>
@@ -110,7 +110,8 @@ void product(const A& a, const B& b, const Result<T>& result, int64_t depth, int
 inline int extent(int64_t n) {
   constexpr int64_t largest_tile = 128;
   if (n > Divisor::none - largest_tile)
-    throw Failure(Status::failed, "a product of more than 2^31 - 129 rows");
+    throw Failure(Status::failed,
+                  "a product of more than 2^31 - 129 rows, or an image of as many elements");
   return int(n);
 }
 template <class T>

@@ -113,6 +113,9 @@ struct Stage {
   static constexpr int count = (vectors + threads - 1) / threads;
   static constexpr int line = (Source::across ? rows : depth) / width;
   static constexpr int piece = sectors && Source::across ? 8 / width : line;
+  // Whether a thread's vectors of a step have one depth.
+  static constexpr bool one_depth =
+      threads % (Source::across ? piece * depth : line) == 0 && vectors % threads == 0;
   const Source& source;
   typename Source::Place places[count];
   Vector<T, width> held[count] = {};
@@ -130,10 +133,16 @@ struct Stage {
     for (int i = 0; i < count; ++i) places[i] = source.place(first_row + row_of(vector(i)), group);
   }
   PARE_DEVICE void fetch(int k) {
-    PARE_UNROLL
-    for (int i = 0; i < count; ++i)
-      if (vectors % threads == 0 || vector(i) < vectors)
-        held[i] = source.fetch(places[i], k + depth_of(vector(i)));
+    if constexpr (one_depth) {
+      const auto at = source.at(k + depth_of(vector(0)));
+      PARE_UNROLL
+      for (int i = 0; i < count; ++i) held[i] = source.fetch(places[i], at);
+    } else {
+      PARE_UNROLL
+      for (int i = 0; i < count; ++i)
+        if (vectors % threads == 0 || vector(i) < vectors)
+          held[i] = source.fetch(places[i], source.at(k + depth_of(vector(i))));
+    }
   }
   // put(row, depth, vector) for what this thread holds.
   template <class Put>

@@ -68,6 +68,11 @@ void store(T* p, const Vector<T, N>& v,
 }
 
 template <class T>
+inline const T* fixed(const T* p) {
+  return p;
+}
+
+template <class T>
 struct Shared {
   using Location = emulation::Location;
   char* p = nullptr;

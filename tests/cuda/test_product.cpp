@@ -27,8 +27,8 @@ struct Wrong : Source {
   PARE_DEVICE auto place(int row, int group) const {
     return Source::place(row + (bug == Bug::shifted_row && row == 1 ? 1 : 0), group);
   }
-  PARE_DEVICE auto fetch(const typename Source::Place& at, int k) const {
-    return Source::fetch(at, bug == Bug::shifted_depth && k == 3 ? k + 1 : k);
+  PARE_DEVICE auto at(int k) const {
+    return Source::at(bug == Bug::shifted_depth && k == 3 ? k + 1 : k);
   }
 };
 
