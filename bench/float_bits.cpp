@@ -1,9 +1,11 @@
 // Writes what must not change when kernels move: for each network of the zoo the weights after
-// twenty training steps and the outputs of its plans (dense, Winograd, sparse, integers) on the
-// instruction set in use. scripts/float-bits records and compares them.
+// twenty training steps and the outputs of its plans (dense, Winograd, sparse, integers) on each
+// instruction set with floats of its own, the integers on all. scripts/float-bits records and
+// compares them.
 //
-// Example: PARE_ISA=avx2 build/bench/float_bits /tmp/bits/avx2
+// Example: build/bench/float_bits /tmp/bits
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include "autograd/graph.h"
@@ -15,6 +17,7 @@
 #include "compress/quantize/calibrate.h"
 #include "compress/quantize/quantize.h"
 #include "core/container.h"
+#include "core/cpu/isa.h"
 #include "core/random.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
@@ -83,12 +86,18 @@ void keep_plans(ContainerWriter& out, const std::string& name, const Graph& grap
           {.sparsity = 0.9, .structure = parse_structure(structure)});
     keep_outputs(structure, pruned, {});
   }
-  if (name == "mlp" || name.starts_with("lenet5")) {
-    Graph integers = graph.clone();
-    const auto ranges = calibrate(integers, {x});
-    quantize(integers, ranges);
-    out.add("integers", lower(integers)(x, Mode::eval));
+}
+
+// On floats that depend on the float kernels alone, so that rows which share those may differ here.
+void keep_integers(const std::string& path) {
+  ContainerWriter out;
+  for (const char* name : {"mlp", "lenet5"}) {
+    const Tensor x = normals({5, 1, 28, 28}, 2);
+    Graph integers = capture(*make_model(name, {}, 10, 3), x).clone();
+    quantize(integers, calibrate(integers, {x}));
+    out.add(name, lower(integers)(x, Mode::eval));
   }
+  out.write(path);
 }
 
 void keep_all(const std::string& name, const std::string& path) {
@@ -120,8 +129,19 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    for (const std::string_view name : model_names())
-      keep_all(std::string(name), argv[1] + ("/" + std::string(name)) + ".safetensors");
+    for (const IsaState& s : isa_states()) {
+      if (!s.runs) {
+        std::printf("%s: not run, %s\n", to_string(s.isa).c_str(), s.why_not.c_str());
+        continue;
+      }
+      set_isa(s.isa);
+      const std::string folder = argv[1] + ("/" + to_string(s.isa));
+      std::filesystem::create_directories(folder);
+      keep_integers(folder + "/integers.safetensors");
+      if (float_isa(s.isa) != s.isa) continue;
+      for (const std::string_view name : model_names())
+        keep_all(std::string(name), folder + "/" + std::string(name) + ".safetensors");
+    }
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return int(e.code());

@@ -17,7 +17,7 @@
 
 #include "compress/plan/sparse_forms.h"
 #include "core/cpu/isa.h"
-#include "core/cpu/sparse.h"
+#include "core/cpu/kernels/sparse.h"
 #include "core/error.h"
 #include "core/random.h"
 #include "core/thread_pool.h"

@@ -85,7 +85,7 @@ void from_json(const Json& j, T& value) {
 }  // namespace
 
 std::string machine_of(Device device) {
-  return device == Device{} ? to_string(current_isa()) : to_string(device);
+  return device == Device{} ? to_string(float_isa(current_isa())) : to_string(device);
 }
 
 void Trainer::save_checkpoint() const {

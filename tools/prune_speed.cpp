@@ -30,7 +30,8 @@ std::string why_as_long(const LayerTime& t, const NodeSummary* before, const Nod
   if (form.starts_with("dense") && !t.kernel.starts_with("dense"))
     return "it runs dense at this batch: no sparse kernel was quicker";
   if (after->macs == before->macs) return {};  // zeros in place: the plan has the reason
-  const int lanes = current_isa() == Isa::avx512 ? 16 : current_isa() == Isa::avx2 ? 8 : 1;
+  const Isa isa = float_isa(current_isa());
+  const int lanes = isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 1;
   const auto vectors = [&](const NodeSummary& n) { return (n.output[1] + lanes - 1) / lanes; };
   if (lanes > 1 && vectors(*before) == vectors(*after))
     return fmt::format("its {} outputs fill as many vectors of {} as {} did", after->output[1],

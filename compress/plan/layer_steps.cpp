@@ -5,9 +5,8 @@
 #include <cstring>
 
 #include "compress/plan/parts.h"
-#include "compress/plan/row_product.h"
 #include "compress/plan/step.h"
-#include "core/cpu/matrix_tile.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 
 namespace pare::plan {
@@ -69,7 +68,7 @@ class DenseStep : public Step {
 
  private:
   const MatrixKernels<float>& kernels_ = cpu::matrix_kernels<float>();
-  RowProduct rows_ = row_product();
+  cpu::RowProduct rows_ = cpu::kernels().row_product;
   Tensor panels_, bias_;
   int64_t out_, in_;
   bool relu_;

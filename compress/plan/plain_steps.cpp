@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "compress/plan/step.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace pare::plan {
 namespace {

@@ -2,8 +2,7 @@
 #include <cstring>
 
 #include "compress/plan/step.h"
-#include "core/cpu/loops.h"
-#include "core/cpu/sparse.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace pare::plan {
 namespace {
@@ -82,7 +81,7 @@ StepPtr relu_step(int64_t n) {
 
 StepPtr convert_step(const Shape& shape, Layout from) {
   const int64_t c = shape[1], pixels = shape[2] * shape[3], n = c * pixels;
-  const cpu::SparseKernels& kernels = cpu::sparse_kernels();
+  const cpu::SparseKernels& kernels = cpu::kernels().sparse;
   const bool plain = from == Layout::plain;
   return per_image(plain ? "to nhwc" : "from nhwc",
                    [=, &kernels](const Step& s, const Frame& f, int64_t i) {

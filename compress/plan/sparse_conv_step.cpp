@@ -1,8 +1,8 @@
-// A convolution with many zeros as a sparse product over shifted planes (core/cpu/sparse.h). An
-// image's channels are copied into zero-padded planes; tap (c, a, b) of the kernel is then its
-// plane, shifted, for all output pixels at once: no im2col, the shift lies in the offset of the
-// weight. With stride s a channel becomes up to s * s planes, one for each phase of rows and
-// columns that a tap reads, so that pixels stay adjacent.
+// A convolution with many zeros as a sparse product over shifted planes
+// (core/cpu/kernels/sparse.h). An image's channels are copied into zero-padded planes; tap (c, a,
+// b) of the kernel is then its plane, shifted, for all output pixels at once: no im2col, the shift
+// lies in the offset of the weight. With stride s a channel becomes up to s * s planes, one for
+// each phase of rows and columns that a tap reads, so that pixels stay adjacent.
 //
 // Rows of a plane lie so that the zeros right of one are those left of the next. Where whole
 // vectors fit a row of pixels, the product goes row by row; otherwise over all positions from the
@@ -16,6 +16,7 @@
 
 #include "compress/plan/parts.h"
 #include "compress/plan/sparse_forms.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/sparse_weights.h"
 
@@ -236,11 +237,11 @@ class SparseConvStep : public Step {
   // with the same bits.
   static const cpu::SparseKernels& kernels_for(const ConvSpec& s) {
 #if defined(__x86_64__)
-    if (current_isa() == Isa::avx512 && copies(s) && s.y[3] >= 8 && s.y[3] < 16)
-      return cpu::sparse_kernels_avx2();
+    if (cpu::kernels().sparse.width == 16 && copies(s) && s.y[3] >= 8 && s.y[3] < 16)
+      return cpu::avx2_kernels().sparse;
 #endif
     (void)s;
-    return cpu::sparse_kernels();
+    return cpu::kernels().sparse;
   }
 
   ConvSpec s_;

@@ -4,6 +4,7 @@
 // (choose.cpp); all forms sum in the same order, so every batch has the bits of the dense step.
 #include "compress/plan/parts.h"
 #include "compress/plan/sparse_forms.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/sparse_weights.h"
 #include "core/error.h"
@@ -79,7 +80,7 @@ class SparseLanesStep : public Step {
     }
   }
 
-  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  const cpu::SparseKernels& kernels_ = cpu::kernels().sparse;
   struct Part {  // of the columns, in order
     int64_t first, count;
     cpu::SparseWeights weights;
@@ -122,7 +123,7 @@ class SparseRowStep : public Step {
   }
 
  private:
-  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  const cpu::SparseKernels& kernels_ = cpu::kernels().sparse;
   cpu::SparseWeights weights_;
   int64_t out_, in_;
   bool relu_;

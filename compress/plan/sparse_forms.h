@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "compress/plan/timing.h"
-#include "core/cpu/sparse.h"
+#include "core/cpu/kernels/sparse.h"
 
 namespace pare::plan {
 

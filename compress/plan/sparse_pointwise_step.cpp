@@ -1,11 +1,12 @@
 // A 1x1 convolution by single weights: a dense layer whose images are pixels. Planes of channels
 // lie apart by their size, often 1 or 4 KiB, and then share few sets of the cache; so a block of
-// pixels of all channels is copied side by side, and the sparse product (core/cpu/sparse.h) reads
-// it from the first cache.
+// pixels of all channels is copied side by side, and the sparse product (core/cpu/kernels/sparse.h)
+// reads it from the first cache.
 #include <algorithm>
 
 #include "compress/plan/parts.h"
 #include "compress/plan/sparse_forms.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/sparse_weights.h"
 
@@ -66,7 +67,7 @@ class SparsePointwiseStep : public Step {
   }
 
  private:
-  const cpu::SparseKernels& kernels_ = cpu::sparse_kernels();
+  const cpu::SparseKernels& kernels_ = cpu::kernels().sparse;
   cpu::SparseWeights weights_;
   int64_t in_, out_, pixels_;
   int64_t blocks_ = 0, block_ = 0;  // of an image, and pixels of each

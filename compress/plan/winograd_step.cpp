@@ -2,8 +2,8 @@
 // the layer's shape and the instruction set alone, so that a plan's bits never depend on a clock.
 #include <algorithm>
 
-#include "compress/kernels/winograd.h"
 #include "compress/plan/step.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 
 namespace pare::plan {
@@ -29,7 +29,7 @@ class WinogradStep : public Step {
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
     const int64_t tiles = f.images * s_.tiles();
-    WinogradTiles t;
+    cpu::WinogradTiles t;
     t.x = f.of(inputs[0]);
     t.residual = residual_ < 0 ? nullptr : f.of(residual_);
     t.y = f.of(output);
@@ -47,17 +47,17 @@ class WinogradStep : public Step {
     double u[36];
     for (int64_t o = 0; o < s_.out_channels; ++o)
       for (int64_t i = 0; i < c; ++i) {
-        winograd_filter(weight.data<float>() + (o * c + i) * 9, u);
+        cpu::winograd_filter(weight.data<float>() + (o * c + i) * 9, u);
         for (int64_t p = 0; p < 36; ++p)
           filters_.data<float>()[((p * vectors + o / lanes) * c + i) * lanes + o % lanes] =
               float(u[p]);
       }
   }
 
-  const WinogradKernel& kernels_ = winograd_kernel();
+  const cpu::WinogradKernel& kernels_ = cpu::kernels().winograd;
   int residual_;
   Tensor filters_, bias_;
-  Winograd s_;
+  cpu::Winograd s_;
 };
 
 }  // namespace
@@ -68,7 +68,8 @@ bool winograd_pays(const ConvSpec& s) {
     return false;
   // In vector operations. The products reach 7/8 of what the direct form's reach; the transforms
   // take as long as some 300 operations a vector on either side. The direct form has half vectors.
-  const int64_t lanes = winograd_kernel().lanes, c = s.x[1], half = std::min<int64_t>(lanes, 8);
+  const int64_t lanes = cpu::kernels().winograd.lanes, c = s.x[1],
+                half = std::min<int64_t>(lanes, 8);
   const int64_t in = vectors_of(c, lanes), out = vectors_of(s.y[1], lanes);
   const int64_t tiles = ((s.y[2] + 3) / 4) * ((s.y[3] + 3) / 4);
   const int64_t winograd = tiles * (36 * 8 * c * out / 7 + 300 * (in + out));

@@ -1,8 +1,8 @@
 // quantize, dequantize and int8_dense: what a lowered network consists of; and fake_quant_dense,
 // which evaluates as those three.
 #include "autograd/ops.h"
-#include "compress/kernels/int8_dense.h"
 #include "compress/ops.h"
+#include "compress/quantize/int8_dense.h"
 #include "compress/quantize/integers.h"
 #include "compress/quantize/ops.h"
 #include "core/thread_pool.h"

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/thread_pool.h"
 #include "core/typed.h"

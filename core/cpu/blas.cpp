@@ -35,9 +35,9 @@ void need(bool ok, std::string_view what, const Args&... args) {
 
 void load(Blas& blas, const std::string& library) {
   // Never over the user's own choice.
-  if (current_isa() == Isa::avx512)
+  if (float_isa(current_isa()) == Isa::avx512)
     ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
-  else if (current_isa() == Isa::avx2)
+  else if (float_isa(current_isa()) == Isa::avx2)
     ::setenv("OPENBLAS_CORETYPE", "Haswell", 0);
   std::string why;
   void* handle = open_shared_library(library, why);

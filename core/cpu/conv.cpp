@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/cpu/loops.h"
-#include "core/cpu/matrix_tile.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/thread_pool.h"
 

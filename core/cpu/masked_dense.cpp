@@ -8,8 +8,8 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
-#include "core/cpu/sparse.h"
 #include "core/cpu/unmask.h"
 #include "core/sparse_pattern.h"
 #include "core/thread_pool.h"
@@ -32,7 +32,7 @@ void to_lanes(const float* from, int64_t count, int64_t columns, float* to) {
   over_rows(columns, [&](int64_t first, int64_t last) {
     if (count < lanes)
       std::memset(to + first * lanes, 0, size_t((last - first) * lanes) * sizeof(float));
-    sparse_kernels().to_lanes(from + first, count, last - first, columns, to + first * lanes,
+    kernels().sparse.to_lanes(from + first, count, last - first, columns, to + first * lanes,
                               lanes);
   });
 }
@@ -74,7 +74,7 @@ struct Packed {
     p.x = x;
     p.positions = count;
     p.y = y + first * lanes;
-    sparse_kernels().product(p);
+    kernels().sparse.product(p);
   }
 };
 
@@ -91,7 +91,7 @@ Status masked_dense_forward(const KernelArgs& args) {
     to_lanes(x + i * p.columns, count, p.columns, columns);
     over_rows(p.rows, [&](int64_t first, int64_t last) {
       packed.run(first, last, columns, count, bias, relu, outputs);
-      sparse_kernels().from_lanes(outputs + first * lanes, last - first, count, lanes,
+      kernels().sparse.from_lanes(outputs + first * lanes, last - first, count, lanes,
                                   y + i * p.rows + first, p.rows);
     });
   }
@@ -111,7 +111,7 @@ void input_gradient(const SparsePattern& p, const float* w, const float* g, int6
       packed.run(first, last, rows, count, nullptr, false, outputs);
       float* to = dx + i * p.columns + first;
       if (!accumulate)
-        return sparse_kernels().from_lanes(outputs + first * lanes, last - first, count, lanes, to,
+        return kernels().sparse.from_lanes(outputs + first * lanes, last - first, count, lanes, to,
                                            p.columns);
       for (int64_t a = 0; a < count; ++a)
         for (int64_t k = first; k < last; ++k)
@@ -132,7 +132,7 @@ void weight_gradient(const SparsePattern& p, const float* x, const float* g, int
     // By columns: the rows of g are fewer than those of x in most layers, and stay in the cache.
     const bool last_block = i + lanes >= n;
     over_rows(p.columns, [&](int64_t first, int64_t last) {
-      sparse_kernels().sampled({.first = first,
+      kernels().sparse.sampled({.first = first,
                                 .last = last,
                                 .starts = p.column_starts,
                                 .columns = p.column_rows,

@@ -6,7 +6,7 @@
 #include "core/cpu/backend_cpu.h"
 #include "core/cpu/conv.h"
 #include "core/cpu/gemm.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/loops.h"
 #include "core/cpu/scratch.h"
 #include "core/cpu/unmask.h"
 #include "core/math.h"

@@ -14,7 +14,7 @@
 #include <iterator>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/sparse_pattern.h"
 #include "core/thread_pool.h"
 #include "core/typed.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/cpu/backend_cpu.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/thread_pool.h"
 #include "core/typed.h"
 

@@ -1,10 +1,10 @@
-// Weights packed for the sparse kernels (core/cpu/sparse.h).
+// Weights packed for the sparse kernels (core/cpu/kernels/sparse.h).
 #pragma once
 
 #include <functional>
 #include <vector>
 
-#include "core/cpu/sparse.h"
+#include "core/cpu/kernels/sparse.h"
 
 namespace pare::cpu {
 

@@ -1,7 +1,7 @@
 // The step before the products of a dense layer's backward.
 #pragma once
 
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/scratch.h"
 #include "core/thread_pool.h"
 

@@ -6,10 +6,11 @@
 #include "autograd/graph.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "core/cpu/isa.h"
 #include "core/random.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 
 namespace {
 
@@ -129,8 +130,8 @@ TEST_CASE("NaN goes through every activation and pooling, on every instruction s
     for (const float v : t.to_vector<float>()) n += std::isnan(v);
     return n;
   };
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
+  const IsaScope scope;
+  for (const Isa isa : isas_here(true)) {
     set_isa(isa);
     CAPTURE(to_string(isa));
     for (Tensor (*f)(const Tensor&) : {relu, gelu, silu, sigmoid, pare::tanh, pare::exp})
@@ -151,5 +152,4 @@ TEST_CASE("NaN goes through every activation and pooling, on every instruction s
       CHECK(nans(max_pool2d(Tensor::from(pixels, {1, 19, 2, 2}), 2)) == 19);
     }
   }
-  set_isa(Isa::avx512);
 }

@@ -13,11 +13,11 @@
 #include "compress/prune/prune.h"
 #include "compress/quantize/calibrate.h"
 #include "compress/quantize/quantize.h"
-#include "core/cpu/isa.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
+#include "tests/support/isas.h"
 #include "tests/support/tensors.h"
 
 using namespace pare;
@@ -48,14 +48,13 @@ TEST_CASE("a plan gives what its graph gives, on every instruction set") {
     Graph graph = network(name);
     const Tensor x = normals(graph.input_shape(5), 1);
     const Tensor want = graph(x, Mode::eval);
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-      if (isa > detected_isa()) continue;
+    const IsaScope scope;
+    for (const Isa isa : isas_here(true)) {
       set_isa(isa);
       const Plan plan = compile(graph);
       CHECK(plan.fallbacks().empty());
       check_near(plan(x), want);
     }
-    set_isa(Isa::avx512);
   }
 }
 
@@ -63,8 +62,8 @@ TEST_CASE("the bits depend neither on the split of the batch nor on threads") {
   for (const std::string name : {"mlp", "lenet5", "lenet5-classic", "cifar-cnn", "resnet20"}) {
     CAPTURE(name);
     const Graph graph = network(name);
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-      if (isa > detected_isa()) continue;
+    const IsaScope scope;
+    for (const Isa isa : isas_here(true)) {
       set_isa(isa);
       const Plan plan = compile(graph);
       const Tensor x = normals(graph.input_shape(13), 2);
@@ -81,7 +80,6 @@ TEST_CASE("the bits depend neither on the split of the batch nor on threads") {
       }
       set_threads(0);
     }
-    set_isa(Isa::avx512);
   }
 }
 
@@ -220,8 +218,8 @@ TEST_CASE("sparse layers give the bits of dense ones, for any split") {
   Graph graph = network("mlp");
   prune(graph, *make_criterion("magnitude"), {.sparsity = 0.95});
   const Tensor x = normals(graph.input_shape(205), 9);
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
+  const IsaScope scope;
+  for (const Isa isa : isas_here(true)) {
     set_isa(isa);
     const Plan sparse = compile(graph), dense = compile(graph, {.sparse = false});
     CAPTURE(sparse.describe());
@@ -233,7 +231,6 @@ TEST_CASE("sparse layers give the bits of dense ones, for any split") {
     }
     set_threads(0);
   }
-  set_isa(Isa::avx512);
 }
 
 TEST_CASE("a profile has the steps of the plan, in their order, and leaves the plan as it was") {

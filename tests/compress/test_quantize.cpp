@@ -6,34 +6,22 @@
 
 #include "autograd/ops.h"
 #include "autograd/tape.h"
-#include "compress/kernels/int8_dense.h"
+#include "compress/quantize/int8_dense.h"
 #include "compress/quantize/integers.h"
 #include "compress/quantize/ops.h"
 #include "compress/quantize/quantize.h"
-#include "core/cpu/isa.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
 #include "layers/layers.h"
 #include "layers/zoo.h"
 #include "optim/optimizer.h"
+#include "tests/support/isas.h"
 #include "tests/support/tensors.h"
 
 using namespace pare;
 using namespace pare::testing;
 
 namespace {
-
-std::vector<Isa> instruction_sets() {
-  std::vector<Isa> all;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512})
-    if (isa <= detected_isa()) all.push_back(isa);
-  return all;
-}
-
-struct IsaScope {
-  explicit IsaScope(Isa isa) { set_isa(isa); }
-  ~IsaScope() { set_isa(detected_isa()); }
-};
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() &&
@@ -108,7 +96,7 @@ TEST_CASE(
           const double v = std::nearbyint(double(float(acc) * m[size_t(o)])) + 100;
           expected[size_t(r * out + o)] = uint8_t(std::min(255.0, std::max(100.0, v)));
         }
-      for (const Isa isa : instruction_sets()) {
+      for (const Isa isa : isas_here()) {
         const IsaScope scope(isa);
         int8_dense_kernel(
             {x.data(), w.data(), bias.data(), m.data(), y.data(), n, in, out, 100, true});
@@ -126,7 +114,7 @@ TEST_CASE("the lowered network gives the bits of the fake-quantized one everywhe
   CHECK(lowered.nodes.size() == 6);  // flatten, quantize, three layers, dequantize
   CHECK(named_parameters(lowered).empty());
   CHECK(lowered.buffers.empty());
-  for (const Isa isa : instruction_sets())
+  for (const Isa isa : isas_here())
     for (const int t : {1, 2, 3}) {
       const IsaScope scope(isa);
       set_threads(t);

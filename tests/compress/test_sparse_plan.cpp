@@ -10,7 +10,7 @@
 #include "compress/plan/sparse_forms.h"
 #include "compress/prune/prune.h"
 #include "core/cpu/isa.h"
-#include "core/cpu/sparse.h"
+#include "core/cpu/kernels/sparse.h"
 #include "core/random.h"
 #include "core/thread_pool.h"
 #include "layers/layers.h"

@@ -4,20 +4,24 @@
 #include <cmath>
 #include <vector>
 
+#include "core/cpu/kernels/kernels.h"
 #include "core/cpu/sparse_weights.h"
 #include "core/random.h"
+#include "tests/support/isas.h"
 
 using namespace pare;
+using namespace pare::testing;
 using namespace pare::cpu;
 
 namespace {
 
 std::vector<const SparseKernels*> all_kernels() {
-  std::vector<const SparseKernels*> all{&sparse_kernels_scalar()};
-#if defined(__x86_64__)
-  if (detected_isa() >= Isa::avx2) all.push_back(&sparse_kernels_avx2());
-  if (detected_isa() >= Isa::avx512) all.push_back(&sparse_kernels_avx512());
-#endif
+  std::vector<const SparseKernels*> all;
+  const IsaScope scope;
+  for (const Isa isa : isas_here(true)) {
+    set_isa(isa);
+    all.push_back(&kernels().sparse);
+  }
   return all;
 }
 

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "core/cpu/isa.h"
 #include "core/thread_pool.h"
 #include "optim/optimizer.h"
+#include "tests/support/isas.h"
 #include "tests/support/tensors.h"
 
 using namespace pare;
@@ -57,20 +57,14 @@ struct Reference {
   }
 };
 
-struct IsaGuard {
-  Isa before = current_isa();
-  ~IsaGuard() { set_isa(before); }
-};
-
 }  // namespace
 
 TEST_CASE("optimizers on every instruction set against the rules in double") {
-  const IsaGuard guard;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512})
+  const IsaScope guard;
+  for (const Isa isa : isas_here(true))
     for (const char* rule : {"sgd", "nesterov", "adam", "adamw"})
       for (const double clip : {0.0, 0.5})
         for (const int64_t n : {1, 37, 70001}) {
-          if (isa > detected_isa()) continue;
           set_isa(isa);
           CAPTURE(rule);
           CAPTURE(n);
@@ -96,12 +90,11 @@ TEST_CASE("optimizers on every instruction set against the rules in double") {
 }
 
 TEST_CASE("the same bits for every instruction set and any number of threads") {
-  const IsaGuard guard;
+  const IsaScope guard;
   for (const char* rule : {"sgd", "nesterov", "adam", "adamw"}) {
     std::vector<float> first;
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512})
+    for (const Isa isa : isas_here(true))
       for (const int n : {1, 2, 3, 8}) {
-        if (isa > detected_isa()) continue;
         set_isa(isa);
         set_threads(n);
         const Param p = random_param(100003, DType::f32, 3);

@@ -4,22 +4,38 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "core/cpu/isa.h"
 
 namespace pare::testing {
 
-// Calls f() under each instruction set present; afterwards the machine's own is in use.
+// The machine's own is in use again at the end of the scope.
+struct IsaScope {
+  IsaScope() = default;
+  explicit IsaScope(Isa isa) { set_isa(isa); }
+  ~IsaScope() { set_isa(before); }
+  Isa before = current_isa();
+};
+
+// All that run here; with `floats` one of each that have the same float kernels.
+inline std::vector<Isa> isas_here(bool floats = false) {
+  std::vector<Isa> all;
+  for (const IsaState& s : isa_states())
+    if (s.runs && !(floats && float_isa(s.isa) != s.isa)) all.push_back(s.isa);
+  return all;
+}
+
+// Calls f() under each instruction set with floats of its own.
 template <class F>
 void on_every_isa(F f) {
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    if (isa > detected_isa()) continue;
+  const IsaScope scope;
+  for (const Isa isa : isas_here(true)) {
     set_isa(isa);
     const std::string name = to_string(isa);
     CAPTURE(name);
     f();
   }
-  set_isa(detected_isa());
 }
 
 }  // namespace pare::testing

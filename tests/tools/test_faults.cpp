@@ -77,7 +77,9 @@ TEST_CASE("empty data, and nonsense in the environment") {
     CHECK(o.out.find(says) != std::string::npos);
     CHECK(!fs::exists(f.path / "n.pare"));
   };
-  fails("PARE_ISA=avx1024", 1, "error: PARE_ISA is 'avx1024'; it takes scalar, avx2 or avx512");
+  fails("PARE_ISA=avx1024", 1,
+        "error: PARE_ISA is 'avx1024'; it takes amx_int8, "
+        "avx512_vnni, avx512, avx2_vnni, avx2, scalar");
   fails("PARE_BLAS=/no/such/library.so", 1, "error: PARE_BLAS: /no/such/library.so");
   const std::vector<uint8_t> none{0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28};
   const std::span<const uint8_t> part(none);

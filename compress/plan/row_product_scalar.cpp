@@ -1,5 +1,0 @@
-#include "compress/plan/row_product.inl"
-
-namespace pare::plan {
-void row_product_scalar(const RowArgs& r) { row_by_panels(r); }
-}  // namespace pare::plan
