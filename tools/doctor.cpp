@@ -26,11 +26,34 @@ std::vector<std::string> cpu_features() {
   return found;
 }
 
+// Each row of the list of kernels, in its order: what the CPU must have, and why it is not used.
+void print_kernels(const CommonOptions& common) {
+  Json rows = Json::array();
+  std::string table;
+  for (const IsaState& s : isa_states()) {
+    const std::string name = to_string(s.isa), floats = to_string(float_isa(s.isa));
+    rows.push_back({{"name", name},
+                    {"floats", floats},
+                    {"needs", s.needs},
+                    {"runs", s.runs},
+                    {"in_use", s.in_use},
+                    {"why_not", s.why_not}});
+    table +=
+        fmt::format("\n{:<12} {:<7} {:<60} {}", name, floats,
+                    fmt::format("{}", fmt::join(s.needs, " ")), s.in_use ? "in use" : s.why_not);
+  }
+  print_result(common, {{"kernels", to_string(current_isa())}, {"kernel_rows", rows}},
+               fmt::format("{:<12} {:<7} {:<60} {}{}", "kernels", "floats", "the CPU needs",
+                           "state", table));
+}
+
 struct DoctorCommand {
   CommonOptions common;
+  bool kernels = false;
 
   void run() {
     common.apply();
+    if (kernels) return print_kernels(common);
     note_data_dir(common);
     Json data = Json::array();
     std::string found;
@@ -96,10 +119,12 @@ struct DoctorCommand {
 
 void add_doctor(CLI::App& app) {
   auto* command = app.add_subcommand("doctor", "versions, CPU, threads, devices and data found");
-  command->footer("Example: pare doctor --json");
+  command->footer("Example: pare doctor --kernels");
   auto o = std::make_shared<DoctorCommand>();
   add_common(*command, o->common, 0);
   command->add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
+  command->add_flag("--kernels", o->kernels,
+                    "only the CPU kernels: which run, and why others are passed over");
   command->callback([o] { o->run(); });
 }
 

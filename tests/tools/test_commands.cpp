@@ -147,4 +147,20 @@ TEST_CASE("help, version and doctor") {
   const json doctor =
       result(f, "doctor", {"version", "devices", "cpu_features", "blas", "threads", "data"});
   CHECK(doctor["devices"][0] == "cpu");
+  const json kernels = result(f, "doctor --kernels", {"kernels", "kernel_rows"});
+  const json& rows = kernels["kernel_rows"];
+  CHECK(rows.front()["name"] == "amx_int8");
+  CHECK(rows.back()["name"] == "scalar");
+  for (const json& row : rows) {
+    CHECK((row["in_use"] == true) == (row["name"] == kernels["kernels"]));
+    CHECK((row["in_use"] == true) == row["why_not"].get<std::string>().empty());
+  }
+  const Outcome capped = run(f, "doctor --kernels", true, "PARE_ISA=scalar");
+  CHECK(capped.code == 0);
+  CHECK(capped.out.find("in use") != std::string::npos);
+  for (const json& row : rows)
+    if (row["runs"] == true && row["name"] != "scalar") {
+      CHECK(capped.out.find("PARE_ISA asks for scalar") != std::string::npos);
+      break;
+    }
 }
