@@ -6,7 +6,7 @@
 
 #include "autograd/graph.h"
 #include "core/backend.h"
-#include "core/cpu/loops.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/element.h"
 
 namespace pare {
