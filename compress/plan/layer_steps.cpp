@@ -120,8 +120,9 @@ class ConvStep : public Step {
     const float* x = f.of(inputs[0]) + image * channels * height * width;
     const int64_t top = first * s_.stride, bottom = (last - 1) * s_.stride + reach_;
     const float* window = x + top * width * channels;
+    cpu::Scratch scratch;
     if (copies_) {
-      float* padded = cpu::scratch_of<float>(0, size_t((bottom - top) * padded_width_ * in_));
+      float* padded = scratch.take<float>(size_t((bottom - top) * padded_width_ * in_));
       for (int64_t i = top; i < bottom; ++i)
         copy_row(x, i - s_.padding, g, padded + (i - top) * padded_width_ * in_);
       window = padded;

@@ -69,7 +69,9 @@ class SparseConvStep : public Step {
     return parts_for(images * s_.y[2] * s_.y[3] * stored, images * s_.y[2]);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
+    cpu::Scratch scratch;
     Held held;
+    if (copies_) held.planes = scratch.take<float>(planes_.size() * size_t(taps_ * plane_) + 32);
     for_rows(f.images * s_.y[2], s_.y[2], part, parts,
              [&](int64_t image, int64_t first, int64_t last) {
                image_rows(f, image, first, last, held);
@@ -126,6 +128,7 @@ class SparseConvStep : public Step {
   // The output rows whose planes the scratch holds: the zeros around them serve the same rows of
   // the next image, those between rows any.
   struct Held {
+    float* planes = nullptr;
     int64_t first = -1, last = -1;
   };
 
@@ -150,11 +153,10 @@ class SparseConvStep : public Step {
     p.x = x + first * row_;
     p.tile = tile_;
     if (copies_) {
-      const int64_t count = int64_t(planes_.size()) * taps_ * plane_ + 32;
-      float* planes = cpu::scratch_of<float>(0, size_t(count));
+      float* planes = held.planes;
       const bool edges = held.first != first || held.last != last;
       const bool whole = !lines_ && held.first < 0;
-      held = {first, last};
+      held.first = first, held.last = last;
       planes += lead_;
       if (s_.stride == 1)
         fill(x, first, last + shift_, edges, whole, planes);
@@ -176,7 +178,8 @@ class SparseConvStep : public Step {
     }
     p.positions = (last - first - 1) * row_ + s_.y[3];
     p.y_step = off_sets(p.positions);
-    p.y = cpu::scratch_of<float>(1, size_t(p.y_step * s_.y[1]));
+    cpu::Scratch scratch;
+    p.y = scratch.take<float>(size_t(p.y_step * s_.y[1]));
     p.relu = s_.relu && !residual;
     kernels_.product(p);
     for (int64_t o = 0; o < s_.y[1]; ++o)

@@ -45,8 +45,9 @@ class SparseLanesStep : public Step {
   }
 
   void run(const Frame& f, int64_t, int64_t) const override {
-    float* x = cpu::scratch_of<float>(1, size_t((in_ / int64_t(parts_.size()) + 1) * lanes_));
-    float* y = cpu::scratch_of<float>(2, size_t(out_ * lanes_));
+    cpu::Scratch scratch;
+    float* x = scratch.take<float>(size_t((in_ / int64_t(parts_.size()) + 1) * lanes_));
+    float* y = scratch.take<float>(size_t(out_ * lanes_));
     for (int64_t first = 0, count = 0; first < f.images; first += count) {
       count = std::min(lanes_, f.images - first);
       const float* images = f.of(inputs[0]) + first * in_;

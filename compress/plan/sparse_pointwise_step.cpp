@@ -43,7 +43,8 @@ class SparsePointwiseStep : public Step {
     return parts_for(images * pixels_ * int64_t(weights_.values.size()), images * blocks_);
   }
   void run(const Frame& f, int64_t part, int64_t parts) const override {
-    float* inputs_of_block = cpu::scratch_of<float>(0, size_t(in_ * block_));
+    cpu::Scratch scratch;
+    float* inputs_of_block = scratch.take<float>(size_t(in_ * block_));
     cpu::SparseProduct p = weights_.product();
     p.x = inputs_of_block;
     p.y_step = pixels_;

@@ -34,7 +34,8 @@ class WinogradStep : public Step {
     t.residual = residual_ < 0 ? nullptr : f.of(residual_);
     t.y = f.of(output);
     t.first = tiles * part / parts, t.last = tiles * (part + 1) / parts;
-    t.scratch = cpu::scratch_of<float>(0, size_t(kernels_.scratch_floats(s_)));
+    cpu::Scratch scratch;
+    t.scratch = scratch.take<float>(size_t(kernels_.scratch_floats(s_)));
     kernels_.run(s_, t);
   }
 

@@ -25,7 +25,8 @@ struct Rows {
 template <class T>
 void batch_statistics(const KernelArgs& args, const Rows& r, T* mean, T* scale, double epsilon) {
   const T* x = args.inputs[0].as<T>();
-  T* parts = scratch_of<T>(1, size_t(2 * r.blocks * r.channels));
+  Scratch scratch;
+  T* parts = scratch.take<T>(size_t(2 * r.blocks * r.channels));
   parallel_for(r.blocks, [&](int64_t i) {
     T* part = parts + 2 * i * r.channels;
     loops<T>().moments(x + i * block * r.channels, r.count(i), r.channels, part, part + r.channels);
@@ -63,7 +64,8 @@ Status forward(const KernelArgs& args) {
         scale[c] = T(1 / std::sqrt(double(args.buffers[1].as<T>()[c]) + epsilon));
       }
     }
-    T* factor = scratch_of<T>(1, size_t(2 * r.channels));
+    Scratch scratch;
+    T* factor = scratch.take<T>(size_t(2 * r.channels));
     T* shift = factor + r.channels;
     for (int64_t c = 0; c < r.channels; ++c) {
       factor[c] = args.inputs[1].as<T>()[c] * scale[c];
@@ -89,8 +91,9 @@ Status backward(const KernelArgs& args) {
     const T *x = args.inputs[0].as<T>(), *gamma = args.inputs[1].as<T>(), *g = dy.as<T>();
     const T *mean = args.outputs[1].as<T>(), *scale = args.outputs[2].as<T>();
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
-    T* parts = scratch_of<T>(1, size_t(2 * r.blocks * r.channels));
-    T* a = scratch_of<T>(2, size_t(3 * r.channels));
+    Scratch scratch;
+    T* parts = scratch.take<T>(size_t(2 * r.blocks * r.channels));
+    T* a = scratch.take<T>(size_t(3 * r.channels));
     T *b = a + r.channels, *k = b + r.channels;
     parallel_for(r.blocks, [&](int64_t i) {
       const int64_t at = i * block * r.channels;

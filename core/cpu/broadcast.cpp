@@ -149,7 +149,8 @@ template <bool mean>
 Status sum_forward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0];
   return for_float(x.dtype, [&]<class T>(T) {
-    double* sums = scratch_of<double>(0, size_t(y.elements));
+    Scratch scratch;
+    double* sums = scratch.take<double>(size_t(y.elements));
     std::memset(sums, 0, size_t(y.elements) * sizeof(double));
     const Steps steps(with_all_axes(y, x, *args.attrs), x);
     walk(x, steps, steps, [&](int64_t i, int64_t o, int64_t) { sums[o] += double(x.as<T>()[i]); });
@@ -189,7 +190,8 @@ Status max_backward(const KernelArgs& args) {
   const TensorArg &x = args.inputs[0], &y = args.outputs[0], &dx = args.grad_inputs[0];
   if (!dx.data) return Status::ok;
   return for_float(dx.dtype, [&]<class T>(T) {
-    uint8_t* taken = scratch_of<uint8_t>(0, size_t(y.elements));
+    Scratch scratch;
+    uint8_t* taken = scratch.take<uint8_t>(size_t(y.elements));
     std::memset(taken, 0, size_t(y.elements));
     const Steps steps(with_all_axes(y, x, *args.attrs), x);
     walk(x, steps, steps, [&](int64_t i, int64_t o, int64_t) {

@@ -10,9 +10,6 @@
 namespace pare::cpu {
 namespace {
 
-// Slots 0 to 2 hold images, panels and sums; these hold offsets, of the calling thread.
-constexpr int window_slot = 4, rows_slot = 5;
-
 // A padded image of one group of channels, and where the rows of a window start in it.
 struct Window {
   int64_t height = 0, width = 0, channels = 0;  // of the padded image
@@ -21,11 +18,12 @@ struct Window {
   ptrdiff_t* offsets = nullptr;
 
   // With dilation 1 a kernel row is one run of kw * channels; otherwise one run per tap.
-  Window(int64_t h, int64_t w, int64_t c, int64_t kh, int64_t kw, int64_t dh, int64_t dw)
+  Window(Scratch& scratch, int64_t h, int64_t w, int64_t c, int64_t kh, int64_t kw, int64_t dh,
+         int64_t dw)
       : height(h), width(w), channels(c) {
     const bool joined = dw == 1;
     run = joined ? kw * c : c;
-    offsets = scratch_of<ptrdiff_t>(window_slot, size_t(joined ? kh : kh * kw));
+    offsets = scratch.take<ptrdiff_t>(size_t(joined ? kh : kh * kw));
     for (int64_t i = 0; i < kh; ++i)
       for (int64_t j = 0; j < (joined ? 1 : kw); ++j)
         offsets[segments++] = (i * dh * w + j * dw) * c;
@@ -112,10 +110,11 @@ template <class T>
 void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, bool relu, T* y) {
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
-  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+  Scratch scratch;
+  const Window window(scratch, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
                       s.dilation_w);
   const int64_t depth = in * s.kh * s.kw, group_panels = (out + width - 1) / width * width * depth;
-  T* panels = scratch_of<T>(1, size_t(group_panels * s.groups));
+  T* panels = scratch.take<T>(size_t(group_panels * s.groups));
   for (int64_t g = 0; g < s.groups; ++g)
     pack_weights<T>(
         out, in, s.kh, s.kw, width,
@@ -124,7 +123,8 @@ void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, boo
         },
         panels + g * group_panels);
   parallel_for(s.n, [&](int64_t n) {
-    T* padded = scratch_of<T>(0, size_t(window.height * window.width * in));
+    Scratch own;
+    T* padded = own.take<T>(size_t(window.height * window.width * in));
     for (int64_t g = 0; g < s.groups; ++g) {
       place_image(x + n * s.h * s.w * s.c, s.h, s.w, s.c, g * in, window, s.pad_h, s.pad_w,
                   int64_t(1), int64_t(1), padded);
@@ -144,9 +144,11 @@ void backward_data_gather(const ConvShape& s, const T* dy, const T* w, T* dx, bo
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
   const int64_t reach_h = s.dilation_h * (s.kh - 1), reach_w = s.dilation_w * (s.kw - 1);
-  const Window window(s.h + reach_h, s.w + reach_w, out, s.kh, s.kw, s.dilation_h, s.dilation_w);
+  Scratch scratch;
+  const Window window(scratch, s.h + reach_h, s.w + reach_w, out, s.kh, s.kw, s.dilation_h,
+                      s.dilation_w);
   const int64_t depth = out * s.kh * s.kw, group_panels = (in + width - 1) / width * width * depth;
-  T* panels = scratch_of<T>(1, size_t(group_panels * s.groups));
+  T* panels = scratch.take<T>(size_t(group_panels * s.groups));
   for (int64_t g = 0; g < s.groups; ++g)
     pack_weights<T>(
         in, out, s.kh, s.kw, width,
@@ -155,7 +157,8 @@ void backward_data_gather(const ConvShape& s, const T* dy, const T* w, T* dx, bo
         },
         panels + g * group_panels);
   parallel_for(s.n, [&](int64_t n) {
-    T* padded = scratch_of<T>(0, size_t(window.height * window.width * out));
+    Scratch own;
+    T* padded = own.take<T>(size_t(window.height * window.width * out));
     for (int64_t g = 0; g < s.groups; ++g) {
       place_image(dy + n * s.oh * s.ow * s.o, s.oh, s.ow, s.o, g * out, window, reach_h - s.pad_h,
                   reach_w - s.pad_w, s.stride_h, s.stride_w, padded);
@@ -175,12 +178,13 @@ template <class T>
 void backward_data_scatter(const ConvShape& s, const T* dy, const T* w, T* dx, bool accumulate) {
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
-  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+  Scratch scratch;
+  const Window window(scratch, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
                       s.dilation_w);
   const int64_t columns = s.kh * s.kw * in, panels_count = (columns + width - 1) / width;
   const int64_t padded_columns = panels_count * width, step = kernels.tile_rows;
   const int64_t image_size = window.height * window.width * in, pixels = s.oh * s.ow;
-  T* panels = scratch_of<T>(1, size_t(padded_columns * out * s.groups));
+  T* panels = scratch.take<T>(size_t(padded_columns * out * s.groups));
   parallel_for(panels_count * s.groups, [&](int64_t p) {
     const int64_t g = p / panels_count, first = p % panels_count * width;
     T* panel = panels + p * width * out;
@@ -192,7 +196,8 @@ void backward_data_scatter(const ConvShape& s, const T* dy, const T* w, T* dx, b
     }
   });
   parallel_for(s.n, [&](int64_t n) {
-    T* image = scratch_of<T>(0, size_t(image_size + step * padded_columns));
+    Scratch own;
+    T* image = own.take<T>(size_t(image_size + step * padded_columns));
     T* strip = image + image_size;
     for (int64_t g = 0; g < s.groups; ++g) {
       std::memset(image, 0, size_t(image_size) * sizeof(T));
@@ -256,18 +261,21 @@ void conv_backward_weight(const ConvShape& s, const T* x, const T* dy, T* dw, bo
   const MatrixKernels<T>& kernels = matrix_kernels<T>();
   const int64_t in = s.c / s.groups, out = s.o / s.groups, width = kernels.panel_width;
   const int64_t step = kernels.tile_rows;
-  const Window window(s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
+  Scratch scratch;
+  const Window window(scratch, s.h + 2 * s.pad_h, s.w + 2 * s.pad_w, in, s.kh, s.kw, s.dilation_h,
                       s.dilation_w);
   const int64_t depth = in * s.kh * s.kw, columns_padded = (out + width - 1) / width * width;
   const int64_t part_size = depth * columns_padded, pixels = s.oh * s.ow;
   const int64_t parts = std::min<int64_t>(s.n, 8);
-  ptrdiff_t* row_offsets = scratch_of<ptrdiff_t>(rows_slot, size_t(s.oh));
+  ptrdiff_t* row_offsets = scratch.take<ptrdiff_t>(size_t(s.oh));
   for (int64_t i = 0; i < s.oh; ++i) row_offsets[i] = i * s.stride_h * window.width * in;
   for (int64_t g = 0; g < s.groups; ++g) {
-    T* sums = scratch_of<T>(1, size_t(part_size * parts));
+    Scratch of_group;
+    T* sums = of_group.take<T>(size_t(part_size * parts));
     parallel_for(parts, [&](int64_t part) {
-      T* padded = scratch_of<T>(0, size_t(window.height * window.width * in));
-      T* panels = scratch_of<T>(2, size_t(pixels * columns_padded));
+      Scratch own;
+      T* padded = own.take<T>(size_t(window.height * window.width * in));
+      T* panels = own.take<T>(size_t(pixels * columns_padded));
       T* sum = sums + part * part_size;
       const int64_t first = part * s.n / parts, last = (part + 1) * s.n / parts;
       for (int64_t n = first; n < last; ++n) {

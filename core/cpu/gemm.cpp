@@ -55,7 +55,8 @@ void gemm(const GemmArgs<T>& g) {
     const int64_t column = tile / row_blocks * width, row0 = tile % row_blocks * block;
     const int64_t row1 = std::min(g.m, row0 + block);
     const int columns = int(std::min(width, g.n - column));
-    T* panel = scratch_of<T>(0, size_t(g.k * width));
+    Scratch scratch;
+    T* panel = scratch.take<T>(size_t(g.k * width));
     if (g.b_transposed)
       kernels.pack_transposed(g.b + column * g.ldb, g.ldb, g.k, columns, panel);
     else

@@ -32,7 +32,8 @@ Status cross_entropy_forward(const KernelArgs& args) {
       return Status::failed;
     }
   return for_float(x.dtype, [&]<class T>(T) {
-    T* p = scratch_of<T>(0, size_t(classes));
+    Scratch scratch;
+    T* p = scratch.take<T>(size_t(classes));
     T total = T(0);
     for (int64_t i = 0; i < n; ++i) {
       const T* row = x.as<T>() + i * classes;
@@ -47,7 +48,8 @@ Status cross_entropy_backward(const KernelArgs& args) {
   if (!dx.data) return Status::ok;
   return for_float(dx.dtype, [&]<class T>(T) {
     const int64_t n = x.dims[0], classes = x.dims[1];
-    T* p = scratch_of<T>(0, size_t(classes));
+    Scratch scratch;
+    T* p = scratch.take<T>(size_t(classes));
     const T scale = *args.grad_outputs[0].as<T>() / T(n);
     for (int64_t i = 0; i < n; ++i) {
       softmax_row(x.as<T>() + i * classes, classes, p);

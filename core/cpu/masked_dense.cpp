@@ -37,14 +37,17 @@ void to_lanes(const float* from, int64_t count, int64_t columns, float* to) {
   });
 }
 
+// An offset and a value.
+using Kept = std::byte[8];
 // The kept weights of a matrix, by rows or by columns, packed for the product.
 struct Packed {
   SparseProduct product;
   int32_t* offsets;
   float* values;
 
-  Packed(const SparsePattern& p, const float* w, bool by_columns, void* memory)
-      : offsets(static_cast<int32_t*>(memory)), values(reinterpret_cast<float*>(offsets + p.kept)) {
+  Packed(const SparsePattern& p, const float* w, bool by_columns, Kept* memory)
+      : offsets(reinterpret_cast<int32_t*>(memory)),
+        values(reinterpret_cast<float*>(offsets + p.kept)) {
     const int32_t* starts = by_columns ? p.column_starts : p.row_starts;
     const int32_t* others = by_columns ? p.column_rows : p.row_columns;
     const int64_t rows = by_columns ? p.columns : p.rows;
@@ -83,8 +86,9 @@ Status masked_dense_forward(const KernelArgs& args) {
   const float *x = args.inputs[0].as<float>(), *bias = args.inputs[2].as<float>();
   float* y = args.outputs[0].as<float>();
   const bool relu = args.attrs->integer("relu");
-  const Packed packed(p, args.inputs[1].as<float>(), false, scratch(0, size_t(p.kept) * 8));
-  float* columns = scratch_of<float>(1, size_t((p.columns + p.rows) * lanes));
+  Scratch scratch;
+  const Packed packed(p, args.inputs[1].as<float>(), false, scratch.take<Kept>(size_t(p.kept)));
+  float* columns = scratch.take<float>(size_t((p.columns + p.rows) * lanes));
   float* outputs = columns + p.columns * lanes;
   for (int64_t n = args.inputs[0].dims[0], i = 0; i < n; i += lanes) {
     const int64_t count = std::min(lanes, n - i);
@@ -101,8 +105,9 @@ Status masked_dense_forward(const KernelArgs& args) {
 // dx = g w by the columns of the pattern.
 void input_gradient(const SparsePattern& p, const float* w, const float* g, int64_t n, float* dx,
                     bool accumulate) {
-  const Packed packed(p, w, true, scratch(0, size_t(p.kept) * 8));
-  float* rows = scratch_of<float>(1, size_t((p.columns + p.rows) * lanes));
+  Scratch scratch;
+  const Packed packed(p, w, true, scratch.take<Kept>(size_t(p.kept)));
+  float* rows = scratch.take<float>(size_t((p.columns + p.rows) * lanes));
   float* outputs = rows + p.rows * lanes;
   for (int64_t i = 0; i < n; i += lanes) {
     const int64_t count = std::min(lanes, n - i);
@@ -122,8 +127,9 @@ void input_gradient(const SparsePattern& p, const float* w, const float* g, int6
 
 void weight_gradient(const SparsePattern& p, const float* x, const float* g, int64_t n, float* dw,
                      bool accumulate) {
-  float* sums = scratch_of<float>(0, size_t(p.kept));
-  float* columns = scratch_of<float>(1, size_t((p.columns + p.rows) * lanes));
+  Scratch scratch;
+  float* sums = scratch.take<float>(size_t(p.kept));
+  float* columns = scratch.take<float>(size_t((p.columns + p.rows) * lanes));
   float* rows = columns + p.columns * lanes;
   for (int64_t i = 0; i < n; i += lanes) {
     const int64_t count = std::min(lanes, n - i);
@@ -155,7 +161,9 @@ Status masked_dense_backward(const KernelArgs& args) {
   const TensorArg &dy = args.grad_outputs[0], *grads = args.grad_inputs;
   const int64_t n = dy.dims[0];
   const float* y = args.attrs->integer("relu") ? args.outputs[0].as<float>() : nullptr;
-  const float* g = unmask(dy.as<float>(), y, n, p.rows, grads[2].as<float>(), args.accumulate[2]);
+  Scratch scratch;
+  const float* g =
+      unmask(scratch, dy.as<float>(), y, n, p.rows, grads[2].as<float>(), args.accumulate[2]);
   if (grads[0].data)
     input_gradient(p, args.inputs[1].as<float>(), g, n, grads[0].as<float>(), args.accumulate[0]);
   if (grads[1].data)

@@ -36,7 +36,8 @@ Status dense_backward(const KernelArgs& args) {
   return for_float(dy.dtype, [&]<class T>(T) {
     const int64_t n = dy.dims[0], out = w.dims[0], in = w.dims[1];
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
-    const T* g = unmask(dy.as<T>(), y, n, out, grads[2].as<T>(), args.accumulate[2]);
+    Scratch scratch;
+    const T* g = unmask(scratch, dy.as<T>(), y, n, out, grads[2].as<T>(), args.accumulate[2]);
     GemmArgs<T> product;
     product.a = g, product.lda = out;
     product.n = in, product.ldc = in, product.ldb = in;
@@ -71,8 +72,9 @@ Status conv2d_backward(const KernelArgs& args) {
     const ConvShape s = conv_shape(args, dy);
     const T* y = args.attrs->integer("relu") ? args.outputs[0].as<T>() : nullptr;
     const bool bias = args.input_count > 2;
-    const T* g = unmask(dy.as<T>(), y, s.n * s.oh * s.ow, s.o, bias ? grads[2].as<T>() : nullptr,
-                        bias && args.accumulate[2]);
+    Scratch scratch;
+    const T* g = unmask(scratch, dy.as<T>(), y, s.n * s.oh * s.ow, s.o,
+                        bias ? grads[2].as<T>() : nullptr, bias && args.accumulate[2]);
     if (grads[0].data)
       conv_backward_data(s, g, args.inputs[1].as<T>(), grads[0].as<T>(), args.accumulate[0]);
     if (grads[1].data)

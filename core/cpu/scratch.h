@@ -1,16 +1,31 @@
-// Working memory of kernels: grow-only, 64-byte aligned, one set of slots per thread.
+// Working memory of kernels: a stack for each thread.
 #pragma once
 
 #include <cstddef>
 
 namespace pare::cpu {
 
-constexpr int scratch_slots = 6;
-// At least `bytes` bytes, valid until the same slot of the same thread is asked for more.
-void* scratch(int slot, size_t bytes);
-template <class T>
-T* scratch_of(int slot, size_t count) {
-  return static_cast<T*>(scratch(slot, count * sizeof(T)));
-}
+// Takes memory from the thread's stack and gives all of it back at the end of its scope. What is
+// taken is 64-byte aligned, uninitialized, and stays where it is until then; other threads may use
+// it. Scopes nest: only the innermost one of a thread may take. The stack grows to the deepest use
+// and is kept, so that a step which ran before allocates nothing.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  // Throws std::bad_alloc.
+  template <class T>
+  T* take(size_t count) {
+    return static_cast<T*>(take_bytes(count * sizeof(T)));
+  }
+
+ private:
+  void* take_bytes(size_t bytes);
+  int block_;  // where the stack stood
+  size_t used_, live_;
+};
 
 }  // namespace pare::cpu

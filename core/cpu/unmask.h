@@ -8,13 +8,16 @@
 namespace pare::cpu {
 
 // The gradient before the activation, and its column sums into db: one pass over fixed blocks of
-// rows whose sums are added in order. Returns dy itself where nothing is masked.
+// rows whose sums are added in order. Returns dy itself where nothing is masked, else memory of
+// `scratch`.
 template <class T>
-const T* unmask(const T* dy, const T* y, int64_t rows, int64_t columns, T* db, bool accumulate_db) {
+const T* unmask(Scratch& scratch, const T* dy, const T* y, int64_t rows, int64_t columns, T* db,
+                bool accumulate_db) {
   constexpr int64_t block = 1024;
   const int64_t blocks = (rows + block - 1) / block;
-  T* masked = y ? scratch_of<T>(3, size_t(rows * columns)) : nullptr;
-  T* sums = scratch_of<T>(2, size_t(blocks * columns));
+  T* masked = y ? scratch.take<T>(size_t(rows * columns)) : nullptr;
+  Scratch own;
+  T* sums = own.take<T>(size_t(blocks * columns));
   if (y || db)
     parallel_for(blocks, [&](int64_t i) {
       const int64_t first = i * block, n = rows - first < block ? rows - first : block;
