@@ -84,13 +84,19 @@ void fit_classes(const Graph& graph, Dataset& data) {
              classes, classes - 1);
   }
   const std::vector<std::string> names = class_names(graph);
-  const bool fits = int64_t(data.classes.size()) == classes;
-  if (!names.empty() && !(data.named && fits && names == numbered_classes(classes))) {
+  if (!names.empty()) {
     check_class_order(data.classes, names, data.name);
     data.classes = names;
-  } else if (!fits) {
+  } else if (int64_t(data.classes.size()) != classes) {
     data.classes = numbered_classes(classes);
   }
+}
+
+// Names take the place of numbers, never of names.
+void adopt(Graph& graph, const std::vector<std::string>& names) {
+  if (int64_t(names.size()) == class_count(graph) &&
+      class_names(graph) == numbered_classes(int64_t(names.size())))
+    graph.set_metadata("classes", to_text(names));
 }
 
 }  // namespace
@@ -101,11 +107,18 @@ void describe_model(Graph& graph, const std::string& model, const Dataset& data)
   describe_data(graph, data);
 }
 
-void adopt_class_names(Graph& graph, const Graph& from) {
-  const auto names = class_names(from);
-  if (names.size() == class_names(graph).size() &&
-      class_names(graph) == numbered_classes(int64_t(names.size())))
-    graph.set_metadata("classes", to_text(names));
+void adopt_class_names(Graph& graph, const Graph& from) { adopt(graph, class_names(from)); }
+
+void adopt_class_names(Graph& graph, const Dataset& data) {
+  if (data.named) adopt(graph, data.classes);
+}
+
+std::string other_class_names(const Graph& graph, const Dataset& data) {
+  const std::vector<std::string> names = class_names(graph);
+  if (!data.named || names.size() != data.classes.size() || names == data.classes) return {};
+  const auto at = std::mismatch(names.begin(), names.end(), data.classes.begin());
+  return message("class {} is '{}' in the model and '{}' in {}; the model's names stay",
+                 at.first - names.begin(), *at.first, *at.second, data.name);
 }
 
 void describe_data(Graph& graph, const Dataset& data) {

@@ -16,8 +16,12 @@ namespace pare {
 void describe_model(Graph& graph, const std::string& model, const Dataset& data);
 // The data it is trained and judged on: name, classes, held-out share.
 void describe_data(Graph& graph, const Dataset& data);
-// Where the classes of `graph` have numbers for names and `from` has as many: its names.
+// For a training: where the classes of `graph` have numbers for names and `from`, or data with
+// names of its own, has as many: its names.
 void adopt_class_names(Graph& graph, const Graph& from);
+void adopt_class_names(Graph& graph, const Dataset& data);
+// A note where `data` calls the same classes by other names, else "".
+std::string other_class_names(const Graph& graph, const Dataset& data);
 
 // What the model says of its images; nothing where it says nothing. A file without a word about
 // pixels was trained on bytes where its data set or a scale of 1/255 tells; else `pixels` stays

@@ -183,14 +183,18 @@ DatasetOptions dataset_options(const CommonOptions& o, const Graph* model) {
   return out;
 }
 
-Dataset open_data(const CommonOptions& options, Graph& graph) {
+Dataset open_data(const CommonOptions& options, Graph& graph, bool to_train) {
   const std::string stored = graph.get_metadata("data");
   const std::string name = options.data.empty() ? stored : options.data;
   check(!name.empty(), "the model does not say which data it was trained on; name it with --data");
   options.check_data_dir(name);
   DatasetOptions how = dataset_options(options, &graph);
   if (how.model && name != stored) how.model->axes.clear();  // those of its own data alone
-  return fit_data(graph, load_dataset(name, how));
+  Dataset data = load_dataset(name, how);
+  if (to_train) adopt_class_names(graph, data);
+  if (const std::string other = other_class_names(graph, data); !other.empty())
+    note(options, "note: {}", other);
+  return fit_data(graph, std::move(data));
 }
 
 int64_t file_bytes(const std::string& path) {

@@ -83,8 +83,8 @@ void note_data_dir(const CommonOptions& options);
 // The options of the data themselves; add_common's with_data adds them too.
 void add_data_options(CLI::App& command, CommonOptions& options);
 // The data that a saved model goes with, as it takes them (fit_data): --data, else what the file
-// says it was trained on.
-Dataset open_data(const CommonOptions& options, Graph& graph);
+// says it was trained on. To train: names of the data take the place of numbers.
+Dataset open_data(const CommonOptions& options, Graph& graph, bool to_train = false);
 int64_t file_bytes(const std::string& path);  // 0: no regular file
 // The files of this process (core/run_files.h): every output is named there before any work.
 RunFiles& run_files();

@@ -76,6 +76,8 @@ void apply_flags(const TrainingFlags& f, const CommonOptions& common, Graph& gra
 
 void check_effects(const TrainingFlags& f, const CommonOptions& common, const TrainOptions& o,
                    const Dataset& data) {
+  if (const std::string idle = idle_classes(data); !idle.empty() && o.epochs > 0)
+    note(common, "note: {}", idle);
   if (o.optimizer.name.starts_with("adam"))
     common.refuse({"--momentum"}, message("{}, which has its own two", o.optimizer.name));
   check(!f.warmup || *f.warmup == 0 || *f.warmup < double(o.epochs) || o.epochs == 0,
@@ -227,14 +229,13 @@ Start start_from(const std::string& model, const CommonOptions& common) {
   if (s.is_file) {
     s.graph = open_model(model);
     check_float(s.graph, model);
-    s.data = open_data(common, s.graph);
+    s.data = open_data(common, s.graph, true);
     return s;
   }
   check_model_name(model);
   const std::string data = common.data.empty() ? default_data(model) : common.data;
   common.check_data_dir(data);
   s.data = load_dataset(data, dataset_options(common));
-  if (const std::string idle = idle_classes(s.data); !idle.empty()) note(common, "note: {}", idle);
   s.graph = new_model(model, s.data, common.seed);
   describe_model(s.graph, model, s.data);
   return s;

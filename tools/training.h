@@ -43,7 +43,7 @@ std::string resume_command(const CommonOptions& options, const std::string& comm
                            const std::string& out);
 
 // Refuses options that change nothing in a training by `options`, and says where others ask for
-// more than there is.
+// more than there is, and which classes no image is trained on.
 void check_effects(const TrainingFlags& flags, const CommonOptions& common,
                    const TrainOptions& options, const Dataset& data);
 

@@ -147,6 +147,26 @@ TEST_CASE("the classes are the model's, and so are their names") {
   CHECK_THROWS_WITH_AS(fit_data(g, turned), doctest::Contains("another order"), Error);
 }
 
+TEST_CASE("names of data take the place of a model's numbers in a training alone") {
+  const std::vector<std::string> numbers{"0", "1", "2", "3"}, letters{"a", "b", "c", "d"};
+  Graph g = trained(archive(0));
+  CHECK(fit_data(g, quarters()).classes == numbers);
+  CHECK(class_names(g) == numbers);
+  CHECK(other_class_names(g, quarters())
+            .starts_with("class 0 is '0' in the model and 'a' in quarters"));
+  CHECK(other_class_names(g, archive(0)).empty());  // numbers are no names
+  adopt_class_names(g, archive(0));
+  CHECK(class_names(g) == numbers);
+  adopt_class_names(g, quarters());
+  CHECK(class_names(g) == letters);
+  CHECK(other_class_names(g, quarters()).empty());
+  CHECK(fit_data(g, quarters()).classes == letters);
+  Dataset others = quarters();
+  others.classes = {"w", "x", "y", "z"};
+  adopt_class_names(g, others);
+  CHECK(class_names(g) == letters);
+}
+
 TEST_CASE("files of older versions say nothing of pixels, and are taken for what their data were") {
   Graph g = trained(quarters());
   const std::string bytes = R"({"scale":0.00392156862745098,"mean":[0.4],"deviation":[0.2]})";
