@@ -12,6 +12,7 @@
 #include "core/cpu/backend_cpu.h"
 #include "core/denormals.h"
 #include "core/device.h"
+#include "core/kernel_check.h"
 #include "core/storage.h"
 
 namespace pare {
@@ -66,6 +67,8 @@ Precision& precision_of_thread() {
   thread_local Precision precision = initial;
   return precision;
 }
+
+thread_local KernelWatch* watch = nullptr;
 
 // Scratch memory of one call of a kernel.
 struct Scratch {
@@ -137,6 +140,27 @@ std::vector<std::string> missing_kernels(Device device) {
   return missing;
 }
 
+KernelWatch::KernelWatch() : previous_(std::exchange(watch, this)) {}
+KernelWatch::~KernelWatch() { watch = previous_; }
+
+std::vector<std::string> kernels_on(Device device) {
+  backend_of(device);
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < r.names.size(); ++i)
+    if (r.fn[int(device.type)][i].load()) names.emplace_back(r.names[i]);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+KernelFn kernel_function(std::string_view name, DeviceType type) {
+  Registry& r = registry();
+  const std::lock_guard lock(r.mutex);
+  const auto it = r.index.find(name);
+  return it == r.index.end() ? nullptr : r.fn[int(type)][it->second].load();
+}
+
 DeviceTurn::DeviceTurn(Device device)
     : lock_(device.type == DeviceType::cpu ? std::unique_lock<std::recursive_mutex>()
                                            : std::unique_lock(registry().turns[int(device.type)])) {
@@ -182,7 +206,8 @@ void Kernel::operator()(Device device, const KernelArgs& args) const {
   with_error.scratch = Scratch::lend;
   with_error.scratch_of = &scratch;
   const DeviceTurn turn(device);
-  const Status status = fn(with_error);
+  const Status status =
+      watch ? watch->call(r.names[size_t(index_)], device, fn, with_error) : fn(with_error);
   if (status == Status::ok) return;
   if (status == Status::out_of_memory) {
     // The driver may want memory too, to load a kernel say.

@@ -1,5 +1,8 @@
 // pare doctor: what a bug report needs.
+#include <optional>
+
 #include "autograd/op.h"
+#include "compress/device_check.h"
 #include "core/backend.h"
 #include "core/cpu/blas.h"
 #include "core/cpu/isa.h"
@@ -47,9 +50,42 @@ void print_kernels(const CommonOptions& common) {
                            "state", table));
 }
 
+// A line a kernel, with the devices that --device names: the CPU and a GPU that is there by
+// default.
+struct Check {
+  Json json = Json::array();
+  std::string lines, wrong;
+
+  explicit Check(const std::string& device) {
+    registered_ops();
+    if (device == "auto") {
+      for (const DeviceState& d : list_devices())
+        if (d.present && d.device.type != DeviceType::cuda_emulated) add(d.device);
+    } else {
+      add(select_device(device));
+    }
+  }
+
+ private:
+  void add(Device device) {
+    static constexpr const char* words[] = {"ok", "differs", "not checked"};
+    for (const KernelReport& r : check_device(device)) {
+      const char* outcome = words[size_t(r.outcome)];
+      json.push_back({{"device", to_string(device)},
+                      {"kernel", r.kernel},
+                      {"outcome", outcome},
+                      {"difference", r.difference}});
+      lines += fmt::format("\n  {} {:<32} {}{}", to_string(device), r.kernel, outcome,
+                           r.difference.empty() ? "" : ": " + r.difference);
+      if (r.outcome == KernelReport::Outcome::differs)
+        wrong += fmt::format("{}{} on {}", wrong.empty() ? "" : ", ", r.kernel, to_string(device));
+    }
+  }
+};
+
 struct DoctorCommand {
   CommonOptions common;
-  bool kernels = false;
+  bool check = false, kernels = false;
 
   void run() {
     common.apply();
@@ -95,23 +131,31 @@ struct DoctorCommand {
     }
     const auto features = cpu_features();
     const std::string isa = to_string(current_isa());
+    const auto checked = check ? std::optional<Check>(common.device) : std::nullopt;
+    Json json{
+        {"version", PARE_VERSION},  {"devices", devices},      {"device_states", states},
+        {"cpu_features", features}, {"kernels", isa},          {"blas", cpu::blas_description()},
+        {"threads", threads()},     {"compiler", __VERSION__}, {"data", data}};
+    std::string failure;
+    if (checked) {
+      json["check"] = checked->json;
+      if (!checked->wrong.empty())
+        failure = fmt::format(
+            "kernels that compute something else than they should: {}; use "
+            "another device, and report this",
+            checked->wrong);
+    }
+    if (!failure.empty()) json["error"] = failure, json["code"] = int(ErrorCode::device);
     print_result(
-        common,
-        {{"version", PARE_VERSION},
-         {"devices", devices},
-         {"device_states", states},
-         {"cpu_features", features},
-         {"kernels", isa},
-         {"blas", cpu::blas_description()},
-         {"threads", threads()},
-         {"compiler", __VERSION__},
-         {"data", data}},
+        common, json,
         fmt::format(
             "pare {}, compiled by {}\ncpu: {}; kernels in use: {}{}\nthreads: {}\n"
-            "blas: {}\ndevices:{}\ndata:{}",
+            "blas: {}\ndevices:{}\ndata:{}{}",
             PARE_VERSION, __VERSION__, fmt::join(features, " "), isa,
             current_isa() == Isa::scalar ? " (slow: this CPU lacks AVX2, or PARE_ISA caps it)" : "",
-            threads(), cpu::blas_description(), device_lines, found));
+            threads(), cpu::blas_description(), device_lines, found,
+            checked ? "\ncheck:" + checked->lines : ""));
+    if (!failure.empty()) throw Error(ErrorCode::device, failure);
   }
 };
 
@@ -119,9 +163,12 @@ struct DoctorCommand {
 
 void add_doctor(CLI::App& app) {
   auto* command = app.add_subcommand("doctor", "versions, CPU, threads, devices and data found");
-  command->footer("Example: pare doctor --kernels");
+  command->footer("Example: pare doctor --check --json");
   auto o = std::make_shared<DoctorCommand>();
-  add_common(*command, o->common, 0);
+  add_common(*command, o->common, with_device);
+  command->add_flag(
+      "--check", o->check,
+      "run a small case of each kernel of the device against the CPU; code 4 where one differs");
   command->add_option("--data-dir", o->common.data_dir, "folder that holds the data sets' folders");
   command->add_flag("--kernels", o->kernels,
                     "only the CPU kernels: which run, and why others are passed over");

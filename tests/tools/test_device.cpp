@@ -46,6 +46,21 @@ TEST_CASE("a device that cannot be used is exit code 4 and says what to do") {
   }
 }
 
+TEST_CASE("doctor --check names what differs, and is exit code 4 then") {
+  if (!have_tool()) return;
+  const Folder f;
+  const std::string check = "doctor --check --device ";
+  const json right = result(f, check + "cpu", {"check"});
+  CHECK(right["check"].size() > 90);
+  for (const auto& line : right["check"]) CHECK(line["outcome"] == "ok");
+  if (!have_emulation(f)) return;
+  const Outcome lost = run(f, check + "cuda-emulated --json", false, playing("lost-after-9"));
+  CHECK(lost.code == 4);
+  const json wrong = json::parse(lost.out);
+  CHECK(wrong["code"] == 4);
+  CHECK(wrong["error"].get<std::string>().find("on cuda-emulated") != std::string::npos);
+}
+
 TEST_CASE("what computes on the CPU alone refuses a device") {
   if (!have_tool()) return;
   const Folder f;
