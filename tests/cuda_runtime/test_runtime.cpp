@@ -90,6 +90,20 @@ TEST_CASE("a GPU that cannot be used says why and what to do") {
   says("older than compute capability 7.5");
 }
 
+TEST_CASE("a plug-in of another version is told by its file, with both versions and what to do") {
+  try {
+    (void)select_device("cuda-emulated");
+    CHECK(false);
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    CAPTURE(text);
+    CHECK(e.code() == ErrorCode::device);
+    for (const std::string& part : {std::string("libpare_cuda_emulated.so"),
+                                    std::to_string(backend_abi), std::to_string(backend_abi - 1)})
+      CHECK(text.find(part) != std::string::npos);
+  }
+}
+
 TEST_CASE("code compiled for an older GPU than this is told apart") {
   const Watched watched;
   const DeviceProperties& p = backend_of(gpu).properties;
