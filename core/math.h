@@ -27,7 +27,7 @@ PARE_HD inline T exp(T x) {
   // Just inside ln of the smallest normal and of the largest number.
   constexpr T low = wide ? T(-708.396418532264) : T(-87.3365402);
   constexpr T high = wide ? T(709.782712893383) : T(88.7228317);
-  const T c = x < low ? low : (x > high ? high : x);
+  const T c = x > low ? (x < high ? x : high) : low;                   // NaN is answered at the end
   constexpr T shifter = wide ? T(6755399441055744.0) : T(12582912.0);  // rounds to an integer
   const T k = (c * T(1.4426950408889634074) + shifter) - shifter;
   const T r = wide ? (c - k * T(6.93147180369123816490e-01)) - k * T(1.90821492927058770002e-10)

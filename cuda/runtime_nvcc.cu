@@ -184,12 +184,15 @@ bool start_device(DeviceProperties& p, char* why) {
   p.gpu_capability = found.major * 10 + found.minor;
   p.multiprocessors = found.multiProcessorCount;
   if (p.gpu_capability < oldest_capability) return say(remedy(Trouble::old_gpu));
-  if (!works(cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking))) return false;
-  void* record = nullptr;  // the host's memory, at the same address for both
-  if (!works(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped))) return false;
-  set_fault_record(static_cast<Fault*>(record));
   cudaFuncAttributes attributes;  // fails where the plug-in holds no code for this GPU
   if (!works(cudaFuncGetAttributes(&attributes, probe))) return false;
+  if (!works(cudaStreamCreateWithFlags(&the_stream, cudaStreamNonBlocking))) return false;
+  void* record = nullptr;  // the host's memory, at the same address for both
+  if (!works(cudaHostAlloc(&record, sizeof(Fault), cudaHostAllocMapped))) {
+    cudaStreamDestroy(the_stream);
+    return false;
+  }
+  set_fault_record(static_cast<Fault*>(record));
   // A GPU may run code that was compiled for an older one. Then __CUDA_ARCH__ was the older one's,
   // and kernels for tensor cores that it lacked are empty.
   p.capability = std::min(p.gpu_capability, attributes.ptxVersion);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cuda/device.h"
+#include "cuda/emulation/sanitizer.h"
 #include "cuda/mma.h"
 #include "tests/cuda/device_array.h"
 
@@ -90,7 +91,7 @@ TEST_CASE("a missing lane is named") {
                        Failure);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !PARE_ASAN
 TEST_CASE("a write beyond a block is noticed after the launch") {
   CHECK_THROWS_WITH_AS(reverse(Bug::too_far),
                        doctest::Contains("wrote outside of a block of 256 bytes"), Failure);

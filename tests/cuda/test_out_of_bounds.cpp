@@ -42,7 +42,10 @@ TEST_CASE("the address sanitizer catches a read beyond a block of device memory"
   for (std::array<char, 512> line; fgets(line.data(), int(line.size()), pipe);) said += line.data();
   CHECK(pclose(pipe) != 0);
   CHECK(said.find("AddressSanitizer: use-after-poison") != std::string::npos);
-  CHECK(said.find("shift_kernel") != std::string::npos);
+  // Clang's sanitizer names functions where it finds llvm-symbolizer.
+  const bool names =
+      said.find("Failed to use and restart external symbolizer") == std::string::npos;
+  CHECK((said.find("shift_kernel") != std::string::npos) == names);
   if (said.find("AddressSanitizer") == std::string::npos) MESSAGE(said);
 }
 #endif

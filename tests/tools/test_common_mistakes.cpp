@@ -49,7 +49,7 @@ constexpr Slip slips[] = {
 
 std::string little(uint64_t value, int bytes) {
   std::string out;
-  for (int i = 0; i < bytes; ++i) out += char(value >> (8 * i) & 255);
+  for (int i = 0; i < bytes; ++i, value >>= 8) out += char(value & 255);
   return out;
 }
 

@@ -175,6 +175,10 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   *stream = new CUstream_st;
   return cudaSuccess;
 }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return enter("cudaStreamDestroy");
+}
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   if (const cudaError_t e = enter("cudaMemcpyAsync")) return e;
