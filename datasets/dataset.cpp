@@ -126,6 +126,19 @@ Split hold_out(const Examples& examples, double fraction) {
   return split;
 }
 
+namespace {
+
+// Half of the images divided by 255 and half not.
+void check_one_unit(const Examples& part, const PixelRange& range, const std::string& name) {
+  if (range.kind != PixelRange::Kind::floats || range.high != 255) return;
+  const int64_t fractions = fraction_images(part.images);
+  expect(100 * fractions <= part.size(), name,
+         "{} of {} images lie within 0 to 1, the others reach 255; bring all to one unit",
+         fractions, part.size());
+}
+
+}  // namespace
+
 PixelRange pixels_of(const Dataset& data) {
   if (data.train.size() && data.test.size()) {
     const PixelRange train = observe_pixels(std::vector{data.train.images}),
@@ -134,6 +147,8 @@ PixelRange pixels_of(const Dataset& data) {
            "the training images are {}, the test images {}; bring both to one unit, or say which "
            "numbers are black and white (--pixel-range BLACK WHITE)",
            to_string(train), to_string(test));
+    check_one_unit(data.train, train, data.name + " (train)");
+    check_one_unit(data.test, test, data.name + " (test)");
   }
   return observe_pixels(std::vector{data.train.images, data.test.images});
 }

@@ -74,11 +74,9 @@ struct Spread {
   bool survives() const { return lost <= 1e-4 * (squares - sum * sum / count); }
 };
 
-// Bytes stay bytes; floats become f32.
+// Bytes stay bytes, and so do wider integers that are bytes; floats become f32.
 Tensor images_of(const NpyArray& a, const std::string& axes, const std::string& name) {
   const Shape& s = a.shape;
-  expect(a.kind == 'f' || a.item_bytes == 1, name, "elements of {} bytes, expected u1, f4 or f8",
-         a.item_bytes);
   const bool last = axes == "hwc";
   const int64_t n = s[0], c = s.rank() == 3 ? 1 : (last ? s[3] : s[1]);
   const int64_t h = last || s.rank() == 3 ? s[1] : s[2], w = last || s.rank() == 3 ? s[2] : s[3];
@@ -89,7 +87,11 @@ Tensor images_of(const NpyArray& a, const std::string& axes, const std::string& 
     for (int64_t k = 0; k < c; ++k)
       for (int64_t p = 0; p < h * w; ++p, ++to) {
         const double x = a.at(last ? (i * h * w + p) * c + k : to);
-        expect(std::isfinite(x) && (a.kind != 'i' || x >= 0), name, "image {} holds {}", i, x);
+        expect(std::isfinite(x), name, "image {} holds {}", i, x);
+        expect(a.kind == 'f' || (x >= 0 && x <= 255), name,
+               "image {} holds {}; integers are bytes, 0 to 255: save other numbers as floats, "
+               "images.astype(numpy.float32)",
+               i, x);
         if (!spread.empty()) spread[size_t(k)].add(x);
         if (a.kind == 'f')
           out.data<float>()[to] = float(x);

@@ -2,7 +2,7 @@
 // (format versions 1 to 3, C or Fortran order, either byte order).
 //
 // Arrays, under these names or those that Keras uses:
-//   train_images (x_train)   [N,H,W], [N,C,H,W] or [N,H,W,C]; u1 (0..255), b1, f4, f8
+//   train_images (x_train)   [N,H,W], [N,C,H,W] or [N,H,W,C]; integers in 0..255, b1, f4, f8
 //   train_labels (y_train)   [N] or [N,1], any integers in 0..9999
 //   test_images (x_test), test_labels (y_test)   the same
 //   pixel_range              optional: two numbers, what black and white are

@@ -100,6 +100,18 @@ PixelRange observe_pixels(std::span<const Tensor> parts) {
   return {Kind::unknown, low, high};
 }
 
+int64_t fraction_images(const Tensor& images) {
+  if (images.size(0) == 0) return 0;
+  const int64_t each = images.elements() / images.size(0);
+  int64_t found = 0;
+  for (int64_t i = 0; i < images.size(0); ++i) {
+    const float *x = images.data<float>() + i * each, *end = x + each;
+    found += std::all_of(x, end, [](float v) { return v >= 0 && v <= 1; }) &&
+             std::any_of(x, end, [](float v) { return v > 0 && v < 1; });
+  }
+  return found;
+}
+
 bool all_within(const Tensor& images, double low, double high) {
   const auto within = [=](auto v) { return double(v) >= low && double(v) <= high; };
   const int64_t n = images.elements();

@@ -27,6 +27,10 @@ std::string to_string(const PixelRange& range);  // "bytes, black 0 and white 25
 // seven eighths of their range unused, has an unknown unit.
 PixelRange observe_pixels(std::span<const Tensor> parts);
 
+// Images (f32, [N,...]) that hold fractions and nothing beyond 0..1: of another unit, where the
+// others are 0..255.
+int64_t fraction_images(const Tensor& images);
+
 // Whether all elements lie in [low, high]; looks no further than the first that does not.
 bool all_within(const Tensor& images, double low, double high);
 

@@ -29,14 +29,18 @@ Dataset with_pixels(Dataset data) {
 
 std::string graph_data(const Graph& graph) { return graph.get_metadata("data"); }
 
-// Whether numbers that `own` brings to mean 0 and deviation 1 are in the unit that `model` does so.
-bool same_statistics(const Preprocessing& own, const Preprocessing& model) {
+// Whether numbers that `own` brings to mean 0 and deviation 1 are in the unit that `model` does so:
+// other pictures may be a whole deviation brighter, another unit is further away. `tolerance`: 1
+// for other pictures, far less for the same.
+bool same_statistics(const Preprocessing& own, const Preprocessing& model, double tolerance = 1) {
   if (own.mean.size() != model.mean.size() || own.deviation.size() != model.deviation.size() ||
       own.scale != model.scale || own.mean.empty() || own.deviation.empty())
     return false;
   for (size_t c = 0; c < own.mean.size(); ++c)
-    if (std::abs(own.mean[c] - model.mean[c]) > model.deviation[c] ||
-        std::abs(std::log2(own.deviation[c] / model.deviation[c])) > 1)
+    // Of -1..1 and 0..1 the deviations are 2 to 1, and the means a deviation of the second apart.
+    if (std::abs(own.mean[c] - model.mean[c]) >
+            tolerance * std::min(own.deviation[c], model.deviation[c]) ||
+        std::abs(std::log2(own.deviation[c] / model.deviation[c])) > 0.8 * tolerance)
       return false;
   return true;
 }
@@ -60,6 +64,11 @@ void settle_pixels(Preprocessing& model, Preprocessing& own, bool same_data) {
     model.pixels = given;
     return;
   }
+  expect(!same_data || !given.known() || !model.pixels->known() ||
+             (given.low == model.pixels->low && given.high == model.pixels->high) ||
+             !same_statistics(own, model, 0.05),
+         "the images", "they are {} as stated here; the same numbers were {} in training",
+         to_string(given), to_string(*model.pixels));
   const bool same = same_statistics(own, model);
   expect(same || given.known() || model.pixels->known() || own.mean.empty(), "the images",
          "they are {}, and so is what the model takes, {}; but their mean or deviation is far from "

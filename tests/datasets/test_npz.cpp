@@ -43,6 +43,16 @@ TEST_CASE("npz archives, stored, deflated and zip64, give the arrays that were s
   }
 }
 
+TEST_CASE("wider integers that are bytes are bytes") {
+  std::string wide;
+  for (int i = 0; i < 24; ++i) wide += little(uint8_t(i * 7), 8);
+  Members m = sample();
+  m[0].second = npy("<i8", "4, 2, 3", wide);
+  const Dataset d = parse_npz(zip(m, true), "f.npz"), bytes = parse_npz(zip(sample(), true), "f");
+  CHECK(d.train.images.to_vector<uint8_t>() == bytes.train.images.to_vector<uint8_t>());
+  CHECK(d.preprocessing == bytes.preprocessing);
+}
+
 TEST_CASE("npy arrays in Fortran order, channels last, big-endian floats, versions 2 and 3") {
   Members m = sample();
   // a[i][y][x] = 100 i + 10 y + x, in Fortran order.
@@ -86,6 +96,10 @@ TEST_CASE("what is wrong with an npz file is said, with its name and the array's
   fails(0, npy("|u1", "99999999999, 99999999999, 3", pixels(24)), "needs");
   fails(0, npy("<f4", "1, 2, 3", std::string("\0\0\x80\x7f", 4) + pixels(20)), "image 0 holds inf");
   fails(0, npy("|u1", "0, 2, 3", ""), "train");
+  fails(
+      0, npy("<i2", "1, 2, 3", std::string("\0\1", 2) + pixels(10)),
+      "image 0 holds 256; integers are bytes, 0 to 255: save other numbers as floats, images.ast");
+  fails(0, npy("|i1", "1, 2, 3", "\xff" + pixels(5)), "image 0 holds -1");
   fails(1, npy("<f4", "1,", pixels(4)), "floating point");
   fails(1, npy("<i4", "3,", std::string(12, '\0')), "train");
   fails(1, npy("<i8", "4,", std::string(32, '\xff')), "label -1 of example 0");

@@ -211,6 +211,16 @@ TEST_CASE("an archive says what black and white are, in its values or in an arra
                        Error);
 }
 
+TEST_CASE("images of two units in one part are refused") {
+  std::vector<float> x;
+  for (int i = 0; i < 32; ++i) x.push_back(float(8 * i) / (i < 8 ? 255 : 1));
+  CHECK_THROWS_WITH_AS(read(Tensor::from(x, {8, 1, 2, 2})),
+                       doctest::Contains("2 of 8 images lie within 0 to 1, the others reach 255"),
+                       Error);
+  for (int i = 0; i < 8; ++i) x[size_t(i)] = float(i % 2);  // nearly black, in bytes
+  CHECK(read(Tensor::from(x, {8, 1, 2, 2})).preprocessing.pixels->high == 255);
+}
+
 TEST_CASE("channels of any unit are brought to mean 0 and deviation 1, constant ones stay") {
   for (const auto& [factor, offset] :
        Pairs{{1e-7, 0}, {1e-30, 0}, {1, 4096}, {1e-7, 1e-4}, {1e20, -1e22}, {0.25, 0}}) {

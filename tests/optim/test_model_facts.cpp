@@ -147,6 +147,18 @@ TEST_CASE("the classes are the model's, and so are their names") {
   CHECK_THROWS_WITH_AS(fit_data(g, turned), doctest::Contains("another order"), Error);
 }
 
+TEST_CASE("another unit stated for the same numbers is refused") {
+  Graph g = trained(archive(1.0 / 255));
+  Dataset same = archive(1.0 / 255);
+  same.preprocessing.pixels = PixelRange{PixelRange::Kind::floats, 0, 255};
+  CHECK_THROWS_WITH_AS(
+      fit_data(g, same),
+      "the images: they are floats, black 0 and white 255 as stated here; the same numbers were "
+      "floats, black 0 and white 1 in training",
+      Error);
+  CHECK(accuracy(g, archive(1)) > 0.9);  // the same archive, whose numbers are others now
+}
+
 TEST_CASE("names of data take the place of a model's numbers in a training alone") {
   const std::vector<std::string> numbers{"0", "1", "2", "3"}, letters{"a", "b", "c", "d"};
   Graph g = trained(archive(0));
