@@ -34,20 +34,24 @@ float quantile(std::vector<float> values, double q) {
 // 1: dark on light where the data are light on dark; -1: the reverse; 0: neither, or not known.
 // The data's mean is 0 here and their deviation 1: light on dark when the middle of the range lies
 // well above the mean. A border beyond the deviation on that side is not theirs; a picture on it
-// is what lies on the other side of the border.
+// is what lies on the other side of the border, which is wider than a frame's line.
 int is_inverted(const Tensor& input, const Preprocessing& p) {
-  const int64_t height = input.size(2), width = input.size(3);
-  if (input.size(1) != 1 || height < 3 || width < 3 || p.mean.empty() || p.deviation.empty())
-    return 0;
-  const Preprocessing::Affine f = p.affine(0);
-  const float middle = 127.5f * f.a + f.b;
+  const int64_t channels = input.size(1), height = input.size(2), width = input.size(3);
+  if (height < 3 || width < 3 || p.mean.empty() || p.deviation.empty()) return 0;
+  float middle = 0;
+  for (int64_t c = 0; c < channels; ++c)
+    middle += (127.5f * p.affine(c).a + p.affine(c).b) / float(channels);
   if (std::abs(middle) < 0.3f) return 0;
   const float sign = middle > 0 ? 1 : -1;
+  const int64_t line = std::max<int64_t>(1, std::min(height, width) / 8);
   std::vector<float> all, border;
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x) {
-      all.push_back(sign * input.data<float>()[y * width + x]);
-      if (y == 0 || x == 0 || y == height - 1 || x == width - 1) border.push_back(all.back());
+      float grey = 0;
+      for (int64_t c = 0; c < channels; ++c)
+        grey += sign * input.data<float>()[(c * height + y) * width + x] / float(channels);
+      all.push_back(grey);
+      if (std::min({y, x, height - 1 - y, width - 1 - x}) < line) border.push_back(grey);
     }
   const float ground = quantile(border, 0.5), ink = quantile(all, 0.02);
   return ground > 1 && ground - ink > 1 ? int(sign) : 0;

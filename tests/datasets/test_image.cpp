@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+
 #include <unistd.h>
+#include <algorithm>
 
 #include <filesystem>
 
@@ -162,6 +164,16 @@ TEST_CASE("a picture that is not like the training data gets a note") {
     CHECK(notes(inverted, mnist, size) ==
           "it is dark on light, the training data were light on dark; perhaps its colours should "
           "be inverted\n");
+    // A frame does not hide it, nor does colour.
+    Image framed = inverted;
+    for (int64_t y = 0; y < 28; ++y)
+      for (int64_t x = 0; x < 28; ++x)
+        if (std::min({y, x, 27 - y, 27 - x}) == 0) framed.pixels[size_t(y * 28 + x)] = 0;
+    CHECK(notes(framed, mnist, size).starts_with("it is dark on light"));
+    const Preprocessing colours{.mean = {0.13, 0.13, 0.13}, .deviation = {0.31, 0.31, 0.31}};
+    Image blue{28, 28, 3, {}};
+    for (const uint8_t v : inverted.pixels) blue.pixels.insert(blue.pixels.end(), {v, v, 255});
+    CHECK(notes(blue, colours, {3, 28, 28}).starts_with("it is dark on light"));
     CHECK(notes(inverted, paper, size).empty());
     CHECK(notes(as_is, paper, size).starts_with("it is light on dark"));
     for (const Image& image : {as_is, inverted}) CHECK(notes(image, middle, size).empty());
